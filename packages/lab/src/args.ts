@@ -1,0 +1,43 @@
+/** The command line: `lab NAME [--quick] [--json] [--out FILE]`. */
+
+export interface Args {
+  readonly name: string;
+  readonly quick: boolean;
+  readonly json: boolean;
+  /** A file that also receives what is printed on standard output. */
+  readonly out: string | null;
+}
+
+export type Parsed =
+  | { readonly kind: 'run'; readonly args: Args }
+  | { readonly kind: 'help' }
+  | { readonly kind: 'wrong'; readonly line: string };
+
+/** @param names the benchmarks there are. Never throws: a wrong line is an outcome. */
+export function parseArgs(argv: readonly string[], names: readonly string[]): Parsed {
+  const positional: string[] = [];
+  let quick = false;
+  let json = false;
+  let out: string | null = null;
+  for (let index = 0; index < argv.length; index += 1) {
+    const word = argv[index];
+    if (word === '--help' || word === '-h') return { kind: 'help' };
+    if (word === '--quick') quick = true;
+    else if (word === '--json') json = true;
+    else if (word === '--out') {
+      index += 1;
+      if (index >= argv.length || argv[index].startsWith('-')) return wrong('--out needs a file name');
+      out = argv[index];
+    } else if (word.startsWith('-')) return wrong(`unknown flag ${word} (known: --quick, --json, --out FILE, --help)`);
+    else positional.push(word);
+  }
+  if (positional.length === 0) return wrong(`name a benchmark: ${names.join(', ')}`);
+  if (positional.length > 1) return wrong(`one benchmark at a time, not ${positional.join(' and ')}`);
+  const name = positional[0];
+  if (!names.includes(name)) return wrong(`unknown benchmark ${name} (known: ${names.join(', ')})`);
+  return { kind: 'run', args: { name, quick, json, out } };
+}
+
+function wrong(line: string): Parsed {
+  return { kind: 'wrong', line: `lab: ${line}` };
+}

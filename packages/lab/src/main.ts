@@ -1,0 +1,54 @@
+/** `npm run -s lab -- NAME [--quick] [--json] [--out FILE]`: runs one benchmark and prints its report. */
+import { writeFileSync } from 'node:fs';
+import { type Args, parseArgs } from './args.ts';
+import { commitHere, machineHere } from './machine.ts';
+import { benchmarks } from './registry.ts';
+import { reportJson, reportTable } from './report.ts';
+import { undoAll } from './undo.ts';
+
+const USAGE = `usage: npm run -s lab -- NAME [--quick] [--json] [--out FILE]
+
+  --quick     smaller sizes, ends within 45 s on two cores
+  --json      one JSON object and nothing else on standard output
+  --out FILE  also write what is printed to FILE
+
+${benchmarks.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n')}
+`;
+
+async function main(): Promise<number> {
+  const parsed = parseArgs(process.argv.slice(2), benchmarks.map(({ name }) => name));
+  if (parsed.kind === 'help') {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  if (parsed.kind === 'wrong') {
+    process.stderr.write(`${parsed.line}\n`);
+    return 1;
+  }
+  return runOne(parsed.args);
+}
+
+async function runOne(args: Args): Promise<number> {
+  const benchmark = benchmarks.find(({ name }) => name === args.name);
+  if (benchmark === undefined) return 1;
+  const started = performance.now();
+  const progress = (line: string) => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    process.stderr.write(`[${seconds.padStart(6)} s] ${line}\n`);
+  };
+  try {
+    const outcome = await benchmark.run({ quick: args.quick, progress });
+    const report = { name: benchmark.name, machine: machineHere(), commit: commitHere(), ...outcome };
+    const text = args.json ? `${reportJson(report)}\n` : reportTable(report);
+    process.stdout.write(text);
+    if (args.out !== null) writeFileSync(args.out, text);
+    return 0;
+  } catch (error) {
+    process.stderr.write(`lab ${args.name}: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}\n`);
+    return 1;
+  } finally {
+    undoAll();
+  }
+}
+
+process.exitCode = await main();

@@ -1,0 +1,47 @@
+/**
+ * The lab's one door to Quire. The shapes below are what the lab uses of the public API; the package itself is imported
+ * when a child starts, so that a lab without a built Quire still measures its other columns.
+ */
+import { ColumnAbsent } from './benchmark.ts';
+
+export const QUIRE = 'quire';
+
+export interface QuireRegion {
+  read(offset: number, target: Uint8Array): unknown;
+  write(offset: number, bytes: Uint8Array): unknown;
+}
+
+export interface QuireBytesMap {
+  get(key: string): Uint8Array | undefined;
+  set(key: string, value: Uint8Array): unknown;
+}
+
+export interface QuireInstance {
+  region(options: { size: number; name: string }): QuireRegion;
+  map(options: { name: string; value: 'bytes' }): QuireBytesMap;
+  stats(): Readonly<Record<string, unknown>>;
+  close(): Promise<void>;
+}
+
+export interface QuireOpenOptions {
+  /** Bytes. */
+  readonly budget: number;
+  readonly swap?: readonly Readonly<Record<string, unknown>>[];
+  readonly threads?: number | 'auto';
+}
+
+/** Throws ColumnAbsent when the package cannot be imported or has no Quire; errors of `open` itself pass through. */
+export async function openQuire(options: QuireOpenOptions): Promise<QuireInstance> {
+  let exported: { Quire?: { open(options: QuireOpenOptions): Promise<QuireInstance> } };
+  try {
+    exported = (await import('quire')) as unknown as typeof exported;
+  } catch (error) {
+    throw new ColumnAbsent(QUIRE, `the package quire cannot be imported: ${messageOf(error)}`);
+  }
+  if (exported.Quire === undefined) throw new ColumnAbsent(QUIRE, 'this build of the package quire exports no Quire');
+  return exported.Quire.open(options);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

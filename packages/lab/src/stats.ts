@@ -1,0 +1,37 @@
+/** Statistics of a few repetitions: a median with its spread, never one number alone. */
+
+export interface Spread {
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+  /** How many repetitions the figures come from. */
+  readonly samples: number;
+}
+
+/** Throws RangeError on an empty list or a value that is not finite: a missing sample must not look like a fast one. */
+export function spreadOf(values: readonly number[]): Spread {
+  if (values.length === 0) throw new RangeError('spreadOf: no samples');
+  for (const value of values) {
+    if (!Number.isFinite(value)) throw new RangeError(`spreadOf: ${value} is not a finite sample`);
+  }
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const median = sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return { median, min: sorted[0], max: sorted[sorted.length - 1], samples: sorted.length };
+}
+
+/**
+ * The ratio of each repetition's pair, then their spread. Pairs ran next to each other, so a slow stretch of the machine
+ * hits both sides of a ratio. Surplus samples of the longer list are left out.
+ */
+export function pairedRatio(over: readonly number[], under: readonly number[]): Spread {
+  const pairs = Math.min(over.length, under.length);
+  const ratios: number[] = [];
+  for (let index = 0; index < pairs; index += 1) ratios.push(over[index] / under[index]);
+  return spreadOf(ratios);
+}
+
+/** Four significant digits, as a number, so that JSON and table agree. */
+export function rounded(value: number): number {
+  return Number(value.toPrecision(4));
+}

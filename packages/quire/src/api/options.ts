@@ -1,0 +1,109 @@
+/** Options of `Quire.open`, checked once and turned into plain numbers. */
+import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { formatBytes, MIB, parseBytes } from '../base/units.ts';
+
+export interface CompressedTierOptions {
+  readonly tier: 'compressed';
+  /** Default 'lz4'. */
+  readonly codec?: 'lz4';
+}
+
+export interface FileTierOptions {
+  readonly tier: 'file';
+  /** A file that does not exist yet, or a folder; default: the operating system's folder for temporary files. The file is unlinked at once. */
+  readonly path?: string;
+  /** Bytes, or '8GiB'; default four times the budget. */
+  readonly size?: number | string;
+}
+
+export type TierOptions = CompressedTierOptions | FileTierOptions;
+
+export interface QuireOptions {
+  /** Bytes, '512MiB', or '40%' of what the container allows. Everything counts: pages, compressed bytes, tables. */
+  readonly budget: number | string;
+  /** Where pages go that do not fit, first to last. Default: the compressed tier with lz4. `[]`: none. */
+  readonly swap?: readonly TierOptions[];
+  /** Daemon threads: 'auto' (default) = min(cores − 1, 4); 0 = everything in the calling thread. */
+  readonly threads?: number | 'auto';
+}
+
+export interface ResolvedOptions {
+  readonly budgetBytes: number;
+  readonly compressed: boolean;
+  readonly file: { readonly path: string; readonly bytes: number } | undefined;
+  readonly threads: number;
+}
+
+/** Static tables, a few thread areas and a working set: less than this holds nothing useful. */
+export const BUDGET_BYTES_MIN = 8 * MIB;
+export const BUDGET_BYTES_MAX = 2 ** 37;
+const THREADS_OPTION_MAX = 16;
+
+/** What this process may use: the container's limit if there is one, else the machine's memory. */
+export function allowedBytes(): number {
+  // Typed as always present; absent before Node 19.6 and 0 or huge where no limit is set.
+  const constrained = process.constrainedMemory?.() ?? 0;
+  return constrained > 0 && constrained < totalmem() ? constrained : totalmem();
+}
+
+/** Throws ERR_QUIRE_INVALID_ARG or ERR_QUIRE_RANGE. */
+export function resolveOptions(options: QuireOptions): ResolvedOptions {
+  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
+  const budgetBytes = resolveBudget(options.budget);
+  const tiers = resolveTiers(options.swap, budgetBytes);
+  return { budgetBytes, ...tiers, threads: resolveThreads(options.threads) };
+}
+
+function resolveBudget(budget: unknown): number {
+  const allowed = allowedBytes();
+  const bytes = parseBytes(budget, allowed);
+  if (bytes === undefined) throw invalidArg('budget', "a number of bytes, or text like '512MiB' or '40%'", budget);
+  if (bytes < BUDGET_BYTES_MIN) throw outOfRange('budget', `at least ${formatBytes(BUDGET_BYTES_MIN)}`, bytes);
+  if (bytes > BUDGET_BYTES_MAX) throw outOfRange('budget', `at most ${formatBytes(BUDGET_BYTES_MAX)}`, bytes);
+  if (bytes > allowed) {
+    const message = `budget of ${formatBytes(bytes)} is larger than the ${formatBytes(allowed)} this process may use`;
+    throw new QuireError('ERR_QUIRE_RANGE', message);
+  }
+  return bytes;
+}
+
+function resolveTiers(swap: unknown, budgetBytes: number): Pick<ResolvedOptions, 'compressed' | 'file'> {
+  if (swap === undefined) return { compressed: true, file: undefined };
+  if (!Array.isArray(swap)) throw invalidArg('swap', 'an array of tiers', swap);
+  let compressed = false;
+  let file: ResolvedOptions['file'];
+  for (const tier of swap as TierOptions[]) {
+    if (typeof tier !== 'object' || tier === null) throw invalidArg('swap', 'an array of tier objects', tier);
+    if (tier.tier === 'compressed') {
+      if (compressed || file !== undefined) throw invalidArg('swap', 'one compressed tier, before any file tier', tier.tier);
+      checkCodec(tier.codec);
+      compressed = true;
+    } else if (tier.tier === 'file') {
+      if (file !== undefined) throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'more than one file tier');
+      file = resolveFile(tier, budgetBytes);
+    } else throw invalidArg('swap[].tier', "'compressed' or 'file'", (tier as { tier: unknown }).tier);
+  }
+  return { compressed, file };
+}
+
+function checkCodec(codec: unknown): void {
+  if (codec === undefined || codec === 'lz4') return;
+  if (codec === 'zstd') throw new QuireError('ERR_QUIRE_UNSUPPORTED', "codec 'zstd' is not available; use 'lz4'");
+  throw invalidArg('codec', "'lz4'", codec);
+}
+
+function resolveFile(tier: FileTierOptions, budgetBytes: number): { path: string; bytes: number } {
+  if (tier.path !== undefined && (typeof tier.path !== 'string' || tier.path === '')) throw invalidArg('path', 'a path', tier.path);
+  const bytes = tier.size === undefined ? budgetBytes * 4 : parseBytes(tier.size);
+  if (bytes === undefined) throw invalidArg('size', "a number of bytes, or text like '8GiB'", tier.size);
+  if (bytes < MIB) throw outOfRange('size', 'at least 1 MiB', bytes);
+  return { path: tier.path ?? tmpdir(), bytes };
+}
+
+function resolveThreads(threads: unknown): number {
+  if (threads === undefined || threads === 'auto') return Math.max(0, Math.min(availableParallelism() - 1, 4));
+  if (typeof threads !== 'number' || !Number.isInteger(threads)) throw invalidArg('threads', "'auto' or an integer", threads);
+  if (threads < 0 || threads > THREADS_OPTION_MAX) throw outOfRange('threads', `0…${THREADS_OPTION_MAX}`, threads);
+  return threads;
+}

@@ -1,0 +1,277 @@
+/** Quire: an instance as one thread sees it. */
+import { threadId } from 'node:worker_threads';
+import * as L from '../arena/layout.ts';
+import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { parseBytes } from '../base/units.ts';
+import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
+import { closeSwapFile, FileDevice, openSwapFile } from '../daemons/file-device.ts';
+import { InlineRunner } from '../daemons/runner.ts';
+import { WorkerPool } from '../daemons/worker-pool.ts';
+import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
+import type { PageMap, PageMapOptions } from '../map/page-map.ts';
+import { formatInstance, joinInstance } from '../vm/instance.ts';
+import { checkEmpty } from '../vm/instance-check.ts';
+import { Memory } from '../vm/memory.ts';
+import { RegionSpace } from '../vm/region-space.ts';
+import { chunksFor, closeRegion, forceCloseRegion, openRegion, REGION_BYTES_MAX, regionsInUse } from '../vm/region-table.ts';
+import { attachThread, detachThread, liveThreads } from '../vm/thread-slot.ts';
+import { openByteMap, openMap } from './map-opener.ts';
+import { type QuireOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { Region, type RegionOwner } from './region.ts';
+import { collectStats, type QuireStats } from './stats.ts';
+
+/** What another thread needs to attach. Post it with `postMessage` or as `workerData`; it stays good until the owner closes. */
+export interface QuireHandle {
+  readonly memories: readonly WebAssembly.Memory[];
+  readonly module: WebAssembly.Module;
+  readonly fd: number;
+  readonly hasSwap: boolean;
+  readonly budgetBytes: number;
+}
+
+export interface RegionOptions {
+  /** Bytes (≤ 2^45) or '10GiB'. Rounded up to whole 2 MiB chunks inside; the end is checked against this size. */
+  readonly size: number | string;
+  /** Threads that open the same name share the region. Default: a region of its own. At most 120 bytes of UTF-8. */
+  readonly name?: string;
+  /** Name under which the region's memory is accounted. Default 'default'. */
+  readonly group?: string;
+}
+
+const NAME_BYTES_MAX = 120;
+
+/**
+ * One hard byte budget with several times as much data behind it. `Quire.open` makes an instance and owns it; `Quire.attach(handle)` joins one from another thread.
+ * Everything an instance holds is volatile and gone when its owner closes.
+ */
+export class Quire implements AsyncDisposable {
+  private readonly memory: Memory;
+  private readonly thread: number;
+  private readonly owns: OwnedParts | undefined;
+  private readonly inline: InlineRunner | undefined;
+  private readonly children = new Set<{ close(): void }>();
+  private readonly sharedHandle: QuireHandle;
+  private readonly owner: RegionOwner;
+  private closing: Promise<void> | undefined;
+
+  private constructor(memory: Memory, thread: number, handle: QuireHandle, owns: OwnedParts | undefined) {
+    this.memory = memory;
+    this.thread = thread;
+    this.sharedHandle = handle;
+    this.owns = owns;
+    this.inline = memory.nodes[0].words[L.H_KCOMPRESSD] === 0 ? new InlineRunner(memory) : undefined;
+    this.owner = this.makeOwner();
+  }
+
+  /**
+   * Makes an instance. Throws ERR_QUIRE_INVALID_ARG or ERR_QUIRE_RANGE (options), ERR_QUIRE_UNSUPPORTED (codec), ERR_QUIRE_OUT_OF_MEMORY (the machine refuses the
+   * address space), ERR_QUIRE_IO (the swap file cannot be made).
+   */
+  static async open(options: QuireOptions): Promise<Quire> {
+    const resolved = resolveOptions(options);
+    const module = compileKernel();
+    const device = resolved.file === undefined ? undefined : openSwapFile(resolved.file.path);
+    try {
+      return await openInstance(resolved, module, device);
+    } catch (error) {
+      if (device !== undefined) closeSwapFile(device);
+      throw error;
+    }
+
+    async function openInstance(shape: ResolvedOptions, kernel: WebAssembly.Module, file: FileDevice | undefined): Promise<Quire> {
+      const memories = makeMemories(shape.budgetBytes);
+      const hasSwap = shape.compressed || shape.file !== undefined;
+      const nodes = formatInstance(memories, (memory) => instantiateKernel(kernel, memory), {
+        hasSwap,
+        poolShare: poolShare(shape),
+        fileBytes: shape.file?.bytes ?? 0,
+        kcompressd: shape.threads,
+        areas: areasFor(shape),
+      });
+      const thread = attachThread(nodes);
+      const memory = new Memory(nodes, file, hasSwap);
+      const handle = { memories, module: kernel, fd: file?.fd ?? -1, hasSwap, budgetBytes: shape.budgetBytes };
+      const pool = new WorkerPool(memory, { memories, module: kernel, fd: handle.fd });
+      await pool.open(shape.threads);
+      return new Quire(memory, thread, handle, { pool, file });
+    }
+  }
+
+  /** Joins an instance from another thread. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_CLOSED, ERR_QUIRE_FAILED, ERR_QUIRE_OUT_OF_MEMORY (no thread slot left). */
+  static attach(handle: QuireHandle): Quire {
+    if (typeof handle !== 'object' || handle === null || !Array.isArray(handle.memories)) {
+      throw invalidArg('handle', "the 'handle' of an open Quire", handle);
+    }
+    const factory = (memory: WebAssembly.Memory) => instantiateKernel(handle.module, memory);
+    const { nodes, thread } = joinInstance(handle.memories, factory);
+    const memory = new Memory(nodes, handle.fd === -1 ? undefined : new FileDevice(handle.fd), handle.hasSwap);
+    try {
+      memory.checkAlive();
+    } catch (error) {
+      detachThread(nodes, thread);
+      throw error;
+    }
+    return new Quire(memory, thread, handle, undefined);
+  }
+
+  /** What another thread attaches with. */
+  get handle(): QuireHandle {
+    this.checkOpen();
+    return this.sharedHandle;
+  }
+
+  /** A region: new, or, by name, the one that is there. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_OUT_OF_MEMORY (512 regions are open). */
+  region(options: RegionOptions): Region {
+    this.checkOpen();
+    if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
+    const size = parseBytes(options.size);
+    if (size === undefined) throw invalidArg('size', "a number of bytes, or text like '10GiB'", options.size);
+    if (size > REGION_BYTES_MAX) throw outOfRange('size', `at most ${REGION_BYTES_MAX}`, size);
+    const name = checkName('name', options.name ?? '');
+    const group = checkName('group', options.group ?? 'default');
+    const info = openRegion(this.memory, name === '' ? '' : `region:${name}`, chunksFor(size));
+    if (!info.created && info.chunks !== chunksFor(size)) {
+      closeRegion(this.memory, info.region);
+      throw outOfRange('size', `that of the open region '${name}'`, size);
+    }
+    const region = new Region(this.owner, new RegionSpace(this.memory, info.region, size), name, size, group);
+    this.children.add(region);
+    return region;
+  }
+
+  /** A shared hash map: new, or, by name, the one that is there. Keys may be strings, numbers or Uint8Arrays. Throws as `region`. */
+  map<K extends MapKey = string, V = Uint8Array>(options: MapOptions<K, V> = {}): QuireMap<K, V> {
+    this.checkOpen();
+    const map = openMap<K, V>(this.memory, threadId, this.checkMapOptions(options), (closed) => this.children.delete(closed));
+    this.children.add(map);
+    return map;
+  }
+
+  /** The map at the level of bytes, for layers that bring their own encoding (the server). */
+  byteMap(options: { readonly name?: string } & PageMapOptions = {}): PageMap & { close(): void } {
+    this.checkOpen();
+    const map = openByteMap(this.memory, threadId, { ...options, name: checkName('name', options.name ?? '') }, (closed) => this.children.delete(closed));
+    this.children.add(map);
+    return map;
+  }
+
+  private checkMapOptions<K extends MapKey, V>(options: MapOptions<K, V>): QuireMapOptions<K, V> & { name: string } {
+    if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
+    const { maxBytes, name, ...rest } = options;
+    const checked = { ...rest, name: checkName('name', name ?? '') };
+    if (maxBytes === undefined) return checked;
+    const bytes = parseBytes(maxBytes);
+    if (bytes === undefined) throw invalidArg('maxBytes', "a number of bytes, or text like '4GiB'", maxBytes);
+    return { ...checked, maxBytes: bytes };
+  }
+
+  /** Gauges and counters of the whole instance, under their /proc/vmstat names. */
+  stats(): QuireStats {
+    this.checkOpen();
+    return collectStats(this.memory.nodes, this.sharedHandle.budgetBytes);
+  }
+
+  /** Lets inline daemons (`threads: 0`) work; with daemon threads it does nothing. */
+  poll(): void {
+    this.inline?.poll();
+  }
+
+  /**
+   * Closes regions and maps of this object; the owner also stops the daemons and ends the instance for everybody. Serialised and idempotent. Throws ERR_QUIRE_FAILED when a
+   * frame or slot did not come back.
+   */
+  close(): Promise<void> {
+    this.closing ??= this.closeOnce();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async closeOnce(): Promise<void> {
+    const { nodes } = this.memory;
+    const failed = Atomics.load(nodes[0].words, L.H_STATE) !== L.STATE_OPEN;
+    if (!failed) for (const child of [...this.children]) child.close();
+    if (this.owns === undefined) {
+      detachThread(nodes, this.thread);
+      return;
+    }
+    await this.owns.pool.close();
+    try {
+      if (!failed) this.checkReturned();
+    } finally {
+      for (const node of nodes) Atomics.compareExchange(node.words, L.H_STATE, L.STATE_OPEN, L.STATE_CLOSED);
+      if (this.owns.file !== undefined) closeSwapFile(this.owns.file);
+    }
+  }
+
+  /** What attached threads left open is closed for them; then everything must be back. Threads still at work make that impossible to check. */
+  private checkReturned(): void {
+    const { nodes } = this.memory;
+    if (liveThreads(nodes[0]) > 1) return;
+    try {
+      for (const region of regionsInUse(nodes[0])) forceCloseRegion(this.memory, region);
+      for (const node of nodes) checkEmpty(node);
+    } catch (error) {
+      throw this.memory.latch(error);
+    }
+  }
+
+  private makeOwner(): RegionOwner {
+    return {
+      memory: this.memory,
+      forget: (region) => {
+        this.children.delete(region);
+        if (Atomics.load(this.memory.nodes[0].words, L.H_STATE) === L.STATE_OPEN) closeRegion(this.memory, region.id);
+      },
+      afterStore: () => this.inline?.poll(),
+    };
+  }
+
+  private checkOpen(): void {
+    if (this.closing !== undefined) throw new QuireError('ERR_QUIRE_CLOSED', 'the instance is closed');
+    this.memory.checkAlive();
+  }
+}
+
+export interface MapOptions<K extends MapKey, V> extends Omit<QuireMapOptions<K, V>, 'maxBytes'> {
+  /** Bytes or '4GiB'. */
+  readonly maxBytes?: number | string;
+}
+
+interface OwnedParts {
+  readonly pool: WorkerPool;
+  readonly file: FileDevice | undefined;
+}
+
+function checkName(what: string, name: unknown): string {
+  if (typeof name !== 'string') throw invalidArg(what, 'a string', name);
+  const bytes = Buffer.byteLength(name);
+  if (bytes > NAME_BYTES_MAX) throw outOfRange(`${what} length in bytes`, `at most ${NAME_BYTES_MAX}`, bytes);
+  return name;
+}
+
+/** As few nodes as hold the budget, all the same size. */
+function makeMemories(budgetBytes: number): WebAssembly.Memory[] {
+  const count = Math.ceil(budgetBytes / L.NODE_BYTES_MAX);
+  if (count > L.NODES_MAX) throw outOfRange('budget', `at most ${L.NODES_MAX * L.NODE_BYTES_MAX}`, budgetBytes);
+  const pages = Math.floor(budgetBytes / count / 65_536);
+  try {
+    return Array.from({ length: count }, () => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+  } catch (error) {
+    throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the machine refuses the memory of the budget', { cause: error });
+  }
+}
+
+/** With a file tier behind it the compressed pool leaves room for a working set; alone it may take nearly everything; without it, it is only a write buffer. */
+function poolShare(shape: ResolvedOptions): number {
+  if (!shape.compressed) return 0.05;
+  return shape.file === undefined ? 1 : 0.8;
+}
+
+/** Areas set aside: the owner, the daemons, and some for attached threads as the budget allows (an area is 128 KiB). */
+function areasFor(shape: ResolvedOptions): number {
+  const spare = Math.max(1, Math.min(8, Math.floor(shape.budgetBytes / (64 * 128 * 1024))));
+  return 1 + shape.threads + spare;
+}

@@ -1,0 +1,217 @@
+/** Region: the public face of a sparse, swappable byte space. */
+import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { PAGE_BYTES } from '../base/units.ts';
+import { readAsync, prefetchAsync } from '../vm/async-read.ts';
+import type { Memory } from '../vm/memory.ts';
+import { pinRange, unpinRange } from '../vm/pin-range.ts';
+import type { RegionSpace } from '../vm/region-space.ts';
+import { checkBytes, checkSpan } from './arguments.ts';
+
+/** Pages of a region held in place. Writing to `bytes` writes the region. Dispose of it soon: what is pinned cannot be reclaimed. */
+export interface RegionPin extends Disposable {
+  /** Zero-copy view, valid until the pin is released. */
+  readonly bytes: Uint8Array;
+  release(): void;
+}
+
+export interface RegionOwner {
+  readonly memory: Memory;
+  /** Called when the region is closed by its user. */
+  forget(region: Region): void;
+  /** Called after a store, so that inline daemons get their turn. */
+  afterStore(): void;
+}
+
+/**
+ * A sparse byte space: any size up to 2^45 bytes, untouched pages cost nothing and read as zeros. Offsets and lengths are bytes.
+ *
+ * Every method throws ERR_QUIRE_INVALID_ARG (wrong type, negative, NaN), ERR_QUIRE_RANGE (beyond the end), ERR_QUIRE_CLOSED, ERR_QUIRE_FAILED (an invariant broke
+ * earlier). Those that read may throw ERR_QUIRE_IO or ERR_QUIRE_CORRUPT for a page that the file tier cannot give back; those that store, ERR_QUIRE_SWAP_FULL.
+ */
+export class Region implements Disposable {
+  readonly name: string;
+  readonly size: number;
+  readonly group: string;
+  private readonly owner: RegionOwner;
+  private readonly space: RegionSpace;
+  private readonly pins = new Set<RegionPin>();
+  private isClosed = false;
+
+  constructor(owner: RegionOwner, space: RegionSpace, name: string, size: number, group: string) {
+    this.owner = owner;
+    this.space = space;
+    this.name = name;
+    this.size = size;
+    this.group = group;
+  }
+
+  /** Fills `target` with the bytes at `offset`. */
+  read(offset: number, target: Uint8Array): void {
+    checkBytes('target', target);
+    checkSpan(offset, target.length, this.size);
+    this.checkOpen();
+    try {
+      this.space.read(offset, target, 0, target.length);
+    } catch (error) {
+      throw this.owner.memory.latch(error);
+    }
+  }
+
+  /** Stores `bytes` at `offset`. When it throws ERR_QUIRE_SWAP_FULL, the pages before the one that found no room are written, the others are unchanged. */
+  write(offset: number, bytes: Uint8Array): void {
+    checkBytes('bytes', bytes);
+    checkSpan(offset, bytes.length, this.size);
+    this.checkOpen();
+    try {
+      this.space.write(offset, bytes, 0, bytes.length);
+      this.owner.afterStore();
+    } catch (error) {
+      throw this.owner.memory.latch(error);
+    }
+  }
+
+  /** Sets `length` bytes at `offset` to `byte` (0…255). */
+  fill(offset: number, length: number, byte = 0): void {
+    checkSpan(offset, length, this.size);
+    if (!Number.isInteger(byte)) throw invalidArg('byte', 'an integer', byte);
+    if (byte < 0 || byte > 255) throw outOfRange('byte', '0…255', byte);
+    this.checkOpen();
+    try {
+      this.space.fill(offset, byte, length);
+      this.owner.afterStore();
+    } catch (error) {
+      throw this.owner.memory.latch(error);
+    }
+  }
+
+  /** Gives the bytes back: they read as zeros, and whole pages free what they took. */
+  discard(offset: number, length: number): void {
+    checkSpan(offset, length, this.size);
+    this.checkOpen();
+    try {
+      this.space.discard(offset, length);
+    } catch (error) {
+      throw this.owner.memory.latch(error);
+    }
+  }
+
+  /**
+   * Holds `length` bytes at `offset` in place and gives them as one zero-copy view. At most 2 MiB, inside one naturally aligned block of the next power of two. Throws
+   * ERR_QUIRE_OUT_OF_MEMORY when no contiguous block can be had.
+   */
+  pin(offset: number, length: number): RegionPin {
+    checkSpan(offset, length, this.size);
+    if (length === 0) throw outOfRange('length', 'at least 1', 0);
+    this.checkOpen();
+    try {
+      const held = pinRange(this.owner.memory, this.space, offset, length);
+      const pin = new HeldPages(held.bytes, () => {
+        unpinRange(this.owner.memory, held);
+        this.pins.delete(pin);
+      });
+      this.pins.add(pin);
+      return pin;
+    } catch (error) {
+      throw this.owner.memory.latch(error);
+    }
+  }
+
+  /** As `read`; pages on disk are fetched without blocking the event loop. */
+  async readAsync(offset: number, target: Uint8Array): Promise<void> {
+    checkBytes('target', target);
+    checkSpan(offset, target.length, this.size);
+    this.checkOpen();
+    try {
+      await readAsync(this.owner.memory, this.space, offset, target, () => this.checkOpen());
+    } catch (error) {
+      throw this.owner.memory.latch(error);
+    }
+  }
+
+  /** As `write`; pages on disk that are overwritten in part are fetched first, without blocking the event loop. */
+  async writeAsync(offset: number, bytes: Uint8Array): Promise<void> {
+    checkBytes('bytes', bytes);
+    checkSpan(offset, bytes.length, this.size);
+    await this.prefetch(offset, Math.min(1, bytes.length));
+    if (bytes.length > 1) await this.prefetch(offset + bytes.length - 1, 1);
+    this.write(offset, bytes);
+  }
+
+  async fillAsync(offset: number, length: number, byte = 0): Promise<void> {
+    checkSpan(offset, length, this.size);
+    await this.prefetch(offset, Math.min(1, length));
+    if (length > 1) await this.prefetch(offset + length - 1, 1);
+    this.fill(offset, length, byte);
+  }
+
+  async discardAsync(offset: number, length: number): Promise<void> {
+    checkSpan(offset, length, this.size);
+    if (offset % PAGE_BYTES !== 0) await this.prefetch(offset, Math.min(1, length));
+    if ((offset + length) % PAGE_BYTES !== 0 && length > 1) await this.prefetch(offset + length - 1, 1);
+    this.discard(offset, length);
+  }
+
+  async pinAsync(offset: number, length: number): Promise<RegionPin> {
+    checkSpan(offset, length, this.size);
+    await this.prefetch(offset, length);
+    return this.pin(offset, length);
+  }
+
+  /** Brings pages from the disk tier into memory, best effort, without blocking the event loop. */
+  async prefetch(offset: number, length: number): Promise<void> {
+    checkSpan(offset, length, this.size);
+    this.checkOpen();
+    try {
+      await prefetchAsync(this.owner.memory, this.space, offset, length, () => this.checkOpen());
+    } catch (error) {
+      throw this.owner.memory.latch(error);
+    }
+  }
+
+  /** Releases the pins of this object and its use of the region. The last user's close frees all its pages. Idempotent. */
+  close(): void {
+    if (this.isClosed) return;
+    for (const pin of this.pins) pin.release();
+    this.isClosed = true;
+    this.owner.forget(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The region's number, for the layers above. */
+  get id(): number {
+    return this.space.region;
+  }
+
+  private checkOpen(): void {
+    if (this.isClosed) throw new QuireError('ERR_QUIRE_CLOSED', `region '${this.name}' is closed`);
+    this.owner.memory.checkAlive();
+  }
+}
+
+class HeldPages implements RegionPin {
+  private view: Uint8Array | undefined;
+  private readonly onRelease: () => void;
+
+  constructor(bytes: Uint8Array, onRelease: () => void) {
+    this.view = bytes;
+    this.onRelease = onRelease;
+  }
+
+  get bytes(): Uint8Array {
+    if (this.view === undefined) throw new QuireError('ERR_QUIRE_CLOSED', 'the pin was released');
+    return this.view;
+  }
+
+  release(): void {
+    if (this.view === undefined) return;
+    this.view = undefined;
+    this.onRelease();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}

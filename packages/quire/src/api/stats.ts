@@ -1,0 +1,81 @@
+/** `stats()`: gauges read from the nodes, counters under their /proc/vmstat names, summed over nodes and threads. */
+import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
+import { C, COUNTER_NAMES, type CounterName } from '../base/counters.ts';
+import { PAGE_BYTES } from '../base/units.ts';
+import { freeBlocks } from '../page-alloc/buddy.ts';
+import { fileBytesUsed } from '../swap/file-segments.ts';
+import { liveThreads, sumCounter } from '../vm/thread-slot.ts';
+
+export interface QuireStats extends Record<CounterName, number> {
+  /** The budget as it was given, and what the nodes take of it (rounded down to whole WebAssembly pages), in bytes. */
+  readonly budget_bytes: number;
+  readonly node_bytes: number;
+  /** Bytes not free: frames in use, tables, compressed objects. Never above `node_bytes`. */
+  readonly used_bytes: number;
+  readonly nr_free_pages: number;
+  /** Resident pages of regions. */
+  readonly nr_anon_pages: number;
+  readonly nr_active_anon: number;
+  readonly nr_inactive_anon: number;
+  /** Frames of the compressed pool, its objects, and the compressed bytes in them. */
+  readonly nr_zspages: number;
+  readonly zs_objects: number;
+  readonly compressed_bytes: number;
+  /** Bytes those objects hold when decompressed. */
+  readonly compressed_original_bytes: number;
+  readonly raw_pages: number;
+  readonly same_filled_pages: number;
+  readonly clean_copies: number;
+  readonly nr_inflight: number;
+  readonly swap_slots_used: number;
+  readonly swap_clusters: number;
+  readonly file_pages: number;
+  readonly file_bytes: number;
+  readonly file_bytes_max: number;
+  readonly table_pages: number;
+  readonly threads: number;
+  readonly nodes: number;
+  /** Free blocks by order 0…9, all nodes. */
+  readonly buddyinfo: number[];
+}
+
+export function collectStats(nodes: readonly Node[], budgetBytes: number): QuireStats {
+  const sum = (at: number): number => nodes.reduce((total, node) => total + node.words[at], 0);
+  const counters = Object.fromEntries(
+    COUNTER_NAMES.map((name) => [name, nodes.reduce((total, node) => total + sumCounter(node, C[name]), 0)]),
+  ) as Record<CounterName, number>;
+  const nodeBytes = nodes.reduce((total, node) => total + node.bytes.length, 0);
+  const free = sum(L.H_FREE_FRAMES);
+  return {
+    budget_bytes: budgetBytes,
+    node_bytes: nodeBytes,
+    used_bytes: nodeBytes - free * PAGE_BYTES,
+    nr_free_pages: free,
+    nr_anon_pages: sum(L.H_REGION_PAGES),
+    nr_inactive_anon: sum(L.H_LRU_SIZES),
+    nr_active_anon: sum(L.H_LRU_SIZES + 1),
+    nr_zspages: sum(L.H_ZS_FRAMES),
+    zs_objects: sum(L.H_ZS_OBJECTS),
+    compressed_bytes: nodes.reduce((total, node) => total + wide(node, L.H_ZS_BYTES), 0),
+    compressed_original_bytes: sum(L.H_ZS_OBJECTS) * PAGE_BYTES,
+    raw_pages: sum(L.H_RAW_FRAMES),
+    same_filled_pages: sum(L.H_SAME_SLOTS),
+    clean_copies: sum(L.H_CLEAN_COPIES),
+    nr_inflight: sum(L.H_INFLIGHT),
+    swap_slots_used: sum(L.H_SLOTS_USED),
+    swap_clusters: sum(L.H_CLUSTERS_USED),
+    file_pages: sum(L.H_FILE_SLOTS),
+    file_bytes: nodes.reduce((total, node) => total + fileBytesUsed(node), 0),
+    file_bytes_max: sum(L.H_FILE_SEGMENTS) * 256 * 1024,
+    table_pages: sum(L.H_TABLE_FRAMES),
+    threads: liveThreads(nodes[0]),
+    nodes: nodes.length,
+    buddyinfo: Array.from({ length: 10 }, (_, order) => nodes.reduce((total, node) => total + freeBlocks(node, order), 0)),
+    ...counters,
+  };
+}
+
+function wide(node: Node, at: number): number {
+  return node.words[at + 1] * 2 ** 32 + (node.words[at] >>> 0);
+}

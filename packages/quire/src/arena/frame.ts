@@ -1,0 +1,81 @@
+/**
+ * The frame table: what each 4 KiB frame is used for. Eight words a frame (0.8 %), as parallel arrays, so that a scan over one field reads
+ * nothing else.
+ *
+ *   kind     what it is (below) | order << 4 | LRU list << 8
+ *   pin      FROZEN while nobody may pin it, else the number of pins. See the protocol.
+ *   version  moves each time what the frame holds stops being what a reader may have found it by (unmap, free, migrate)
+ *   next,prev  list links (free list, LRU, zspage fullness); 0 ends a list
+ *   owner    REGION: word index of the page-table entry · ZS: packed zspage state, or the head frame · RAW: the slot
+ *   slot     REGION: slot of its clean copy or of its swap-out in flight + 1, 0 none · ZS: next frame of the zspage
+ *   touch    1 when used since the LRU last looked; plain stores, races lose a hint at most · NEW, COMPRESSING: id of the thread at work on it
+ *
+ * Pin protocol (after the kernel's page_ref_freeze):
+ *   pin      add 1; if the result is below 0 the frame is frozen: subtract 1 again and take the slow path.
+ *            Then load the page-table entry again: only if it still names this frame is the pin good.
+ *   freeze   under the node lock: CAS 0 → FROZEN. Fails while anybody holds a pin.
+ *   thaw     add -FROZEN, never a store: pins that are about to be undone may be in the count.
+ * Everything but a mapped page is frozen, free frames too, so a stale reader can never pin what is not a mapped page.
+ */
+import type { Pfn } from '../base/units.ts';
+import type { Node } from './node.ts';
+
+export const KIND_RESERVED = 0; // static tables, and the inside of a block
+export const KIND_FREE = 1; // head of a block on a buddy list
+export const KIND_CACHED = 2; // in a thread's order-0 cache
+export const KIND_TABLE = 3; // page tables, slabs, cluster chunks, control frames
+export const KIND_THREAD = 4;
+export const KIND_REGION = 5; // mapped by a page-table entry, on an LRU list
+export const KIND_QUEUED = 6; // swap-out: isolated, waiting in the ring
+export const KIND_COMPRESSING = 7; // swap-out: a thread is compressing it
+export const KIND_ZS = 8; // first frame of a zspage
+export const KIND_ZS_TAIL = 9;
+export const KIND_RAW = 10; // an incompressible page kept as it is
+export const KIND_NEW = 11; // allocated, being filled, not mapped yet
+
+export const KIND_MASK = 0xf;
+export const ORDER_SHIFT = 4;
+export const LRU_SHIFT = 8;
+export const LRU_MASK = 0x3 << LRU_SHIFT;
+export const LRU_NONE = 0;
+export const LRU_INACTIVE = 1;
+export const LRU_ACTIVE = 2;
+
+export const FROZEN = -0x4000_0000;
+
+export function kindOf(node: Node, pfn: Pfn): number {
+  return node.words[node.kindAt + pfn] & KIND_MASK;
+}
+
+export function orderOf(node: Node, pfn: Pfn): number {
+  return (node.words[node.kindAt + pfn] >>> ORDER_SHIFT) & 0xf;
+}
+
+export function setKindLocked(node: Node, pfn: Pfn, kind: number, order = 0): void {
+  Atomics.store(node.words, node.kindAt + pfn, kind | (order << ORDER_SHIFT));
+}
+
+/** Tries to pin a frame found in a page-table entry. The caller checks the entry again afterwards, and unpins if it moved. */
+export function tryPin(node: Node, pfn: Pfn): boolean {
+  if (Atomics.add(node.words, node.pinAt + pfn, 1) >= 0) return true;
+  Atomics.sub(node.words, node.pinAt + pfn, 1);
+  return false;
+}
+
+export function unpin(node: Node, pfn: Pfn): void {
+  Atomics.sub(node.words, node.pinAt + pfn, 1);
+}
+
+export function freezeLocked(node: Node, pfn: Pfn): boolean {
+  return Atomics.compareExchange(node.words, node.pinAt + pfn, 0, FROZEN) === 0;
+}
+
+/** Ends the freeze with `pins` pins already held by the caller. */
+export function thawLocked(node: Node, pfn: Pfn, pins: number): void {
+  Atomics.add(node.words, node.pinAt + pfn, pins - FROZEN);
+}
+
+/** Tells optimistic readers that what they found in this frame is gone. Pairs with the closing load of `closeRead`. */
+export function bumpVersionLocked(node: Node, pfn: Pfn): void {
+  Atomics.add(node.words, node.versionAt + pfn, 1);
+}

@@ -1,0 +1,198 @@
+/**
+ * Every offset and size of a node, in one place (docs/memory-layout.md shows the picture). A node is one shared WebAssembly.Memory:
+ *
+ *   header | locks | counters | thread slots | region slots | sequence words | cluster roots | size-class heads | ring | crc table
+ *   frame table (eight parallel arrays, one word per frame each) | pageblock types | page frames ...
+ *
+ * Offsets named `...At` are word indices into the node's Int32Array. Another thread attaches from the header alone: it checks magic, version
+ * and geometry and derives every offset below from the number of frames.
+ */
+import { assert } from '../base/assert.ts';
+import { GIB, MIB, PAGE_BYTES, PAGE_WORDS } from '../base/units.ts';
+
+export const MAGIC = 0x51_55_49_52; // 'QUIR'
+export const LAYOUT_VERSION = 1;
+
+/** Largest node: a WebAssembly memory addresses 4 GiB; one page less keeps every end address inside 32 bits. */
+export const NODE_BYTES_MAX = 4 * GIB - MIB;
+/** Smallest node that still holds the static tables, a few thread areas and a useful number of frames. */
+export const NODE_BYTES_MIN = 2 * MIB;
+export const NODES_MAX = 64;
+/** main + daemons + attached workers */
+export const THREADS_MAX = 64;
+export const REGIONS_MAX = 512;
+/** 2^28 slots of 4 KiB: 1 TiB of swapped data a node. */
+export const SLOTS_MAX = 2 ** 28;
+export const CLUSTER_SLOTS = 512;
+/** A descriptor is 8 words; 128 of them fill one frame. */
+export const CLUSTER_DESCRIPTOR_WORDS = 8;
+export const CLUSTER_CHUNK = PAGE_WORDS / CLUSTER_DESCRIPTOR_WORDS;
+export const CLUSTER_ROOTS = SLOTS_MAX / CLUSTER_SLOTS / CLUSTER_CHUNK;
+/** Sequence words shared by slots through a hash: wide enough that two slots in use at once rarely share one. */
+export const SEQUENCE_WORDS = 4096;
+export const ZS_CLASSES_MAX = 128;
+/** Upper bound of the ring; the number in use is sized from the budget (1 %). */
+export const RING_ENTRIES_MAX = 4096;
+export const FILE_SEGMENT_ROOTS = 1024;
+
+export const STATE_OPEN = 0;
+export const STATE_FAILED = 1;
+export const STATE_CLOSED = 2;
+
+export const MIGRATE_UNMOVABLE = 0;
+export const MIGRATE_MOVABLE = 1;
+export const MIGRATE_TYPES = 2;
+
+let cursor = 0;
+function words(count: number): number {
+  const at = cursor;
+  cursor += count;
+  return at;
+}
+/** Locks and hot words get a cache line of their own (64 bytes = 16 words), so that spinning on one does not slow the other. */
+function line(count = 16): number {
+  cursor = (cursor + 15) & ~15;
+  return words(count);
+}
+
+/* Header: written once by the creator, then read-only but for the latch. */
+export const H_MAGIC = words(1);
+export const H_VERSION = words(1);
+export const H_FRAMES = words(1);
+export const H_NODE = words(1);
+export const H_NODES = words(1);
+export const H_FIRST_FREE = words(1);
+export const H_WMARK_MIN = words(1);
+export const H_WMARK_LOW = words(1);
+export const H_WMARK_HIGH = words(1);
+export const H_RING_ENTRIES = words(1);
+export const H_POOL_FRAMES_MAX = words(1);
+export const H_FILE_SEGMENTS = words(1);
+/** STATE_OPEN, STATE_FAILED once an assertion failed anywhere, STATE_CLOSED once the owner closed. Only ever goes up from 0. */
+export const H_STATE = words(1);
+/** kcompressd threads that drain the ring; 0 = whoever reclaims compresses. */
+export const H_KCOMPRESSD = words(1);
+/** Slots that may exist at all (`swap: []` makes it 0). */
+export const H_SLOTS_MAX = words(1);
+
+/* Words that change, grouped by who writes them. */
+export const H_LOCK = line();
+export const H_KSWAPD_WAKE = line();
+export const H_KCOMPRESSD_WAKE = line();
+/** Node 0: event count the daemons sleep on, how many sleep, and the word that ends them. */
+export const H_EVENTS = line();
+export const H_SLEEPERS = words(1);
+export const H_STOP = words(1);
+/** Under the node lock from here on. */
+export const H_FREE_FRAMES = line();
+export const H_LRU_HEADS = words(4); // inactive head, tail; active head, tail
+export const H_LRU_SIZES = words(2);
+export const H_AGE = words(1); // nonresident age: evictions and transient touches
+export const H_INFLIGHT = words(1);
+export const H_ZS_FRAMES = words(1);
+export const H_ZS_OBJECTS = words(1);
+export const H_ZS_BYTES = words(2); // 64-bit: low, high
+export const H_RAW_FRAMES = words(1);
+export const H_SAME_SLOTS = words(1);
+export const H_FILE_SLOTS = words(1);
+export const H_SLOTS_USED = words(1);
+export const H_CLUSTER_NEXT = words(1);
+export const H_CLUSTER_FREE = words(1);
+export const H_CLUSTER_PARTIAL = words(10);
+export const H_CLUSTERS_USED = words(1);
+export const H_TABLE_FRAMES = words(1);
+export const H_SLAB_PARTIAL = words(2);
+export const H_DEMOTE_HAND = words(1);
+export const H_DEMOTE_BUSY = words(1);
+export const H_RING_HEAD = words(1);
+export const H_RING_TAIL = words(1);
+export const H_FILE_OPEN_SEGMENT = words(1);
+export const H_FILE_OPEN_GRANULE = words(1);
+export const H_FILE_FREE_SEGMENT = words(1);
+export const H_FILE_NEXT_SEGMENT = words(1);
+export const H_FILE_FREE_COUNT = words(1);
+export const H_FILE_BAD_COUNT = words(1);
+export const H_CLEAN_COPIES = words(1);
+export const H_REGION_PAGES = words(1);
+
+export const BUDDY_AT = line(MIGRATE_TYPES * 10 * 2); // [type][order] → head, count
+export const THREAD_WORDS = 32;
+export const THREADS_AT = line(THREADS_MAX * THREAD_WORDS);
+export const REGION_WORDS = 64;
+export const REGIONS_AT = line(REGIONS_MAX * REGION_WORDS);
+export const SEQUENCES_AT = line(SEQUENCE_WORDS);
+export const CLUSTER_ROOTS_AT = line(CLUSTER_ROOTS);
+export const ZS_HEADS_AT = line(ZS_CLASSES_MAX * 4);
+export const RING_AT = line(RING_ENTRIES_MAX);
+export const FILE_SEGMENT_ROOTS_AT = line(FILE_SEGMENT_ROOTS);
+/** Tables of crc32c: eight of 256 words. */
+export const CRC_TABLE_AT = line(8 * 256);
+export const STATIC_WORDS = (line(0) + PAGE_WORDS - 1) & ~(PAGE_WORDS - 1);
+
+/* Thread slot, words from its base. */
+export const T_OWNER = 0; // 0 free, else thread id (1…)
+export const T_AREA = 1; // pfn of its area
+export const T_CACHE_HEAD = 2; // order-0 frame cache, linked through frame.next
+export const T_CACHE_COUNT = 3;
+export const T_CLUSTER = 4; // + order: current cluster + 1
+
+/* Thread area: one order-5 block. Byte offsets from its start. */
+export const AREA_ORDER = 5;
+export const AREA_LZ4_TABLE = 0;
+/** Pages that transient reads decompress into, used in turn: as many reads may be open at once. */
+export const AREA_SCRATCH = 16 * 1024;
+export const SCRATCH_PAGES = 8;
+/** An object that straddles two frames, made contiguous. */
+export const AREA_GATHER = 48 * 1024;
+/** One object of the file tier as it was read. */
+export const AREA_IO = 56 * 1024;
+/** Compressed pages of one batch; pieces of a segment being cleaned. */
+export const AREA_STAGING = 64 * 1024;
+export const AREA_STAGING_BYTES = 60 * 1024;
+/** Float64 counters, written by the owner alone. */
+export const AREA_COUNTERS = 124 * 1024;
+
+/* Region slot, words from its base. Roots: 16 directories of 1024 tables of 1024 leaves: 2^24 chunks of 2 MiB = 2^45 bytes. */
+export const R_STATE = 0; // 0 free, 1 in use
+export const R_GENERATION = 1; // moves when a leaf table is freed or the region closes
+export const R_CHUNKS_LOW = 2; // size in chunks (≤ 2^24)
+export const R_KIND = 3; // 0 region, 1 part of a map
+export const R_CONTROL = 4; // pfn of the map's control frame
+export const R_REFS = 5;
+export const R_NAME_BYTES = 6;
+export const R_NAME = 8; // 32 words: 128 bytes of UTF-8
+export const R_NAME_BYTES_MAX = 128;
+export const R_ROOTS = 48; // 16 words
+export const ROOTS = 16;
+
+/** Frame table: arrays in this order, one word per frame each. */
+export const FRAME_ARRAYS = 8;
+
+export interface NodeGeometry {
+  readonly bytes: number;
+  readonly frames: number;
+  readonly frameTableAt: number;
+  readonly blocksAt: number;
+  /** First frame that belongs to the page allocator. */
+  readonly firstFree: number;
+}
+
+/** All offsets that depend on the size. `bytes` is a multiple of 64 KiB, the WebAssembly page. */
+export function nodeGeometry(bytes: number): NodeGeometry {
+  assert(bytes >= NODE_BYTES_MIN && bytes <= NODE_BYTES_MAX, 'node size', bytes);
+  assert(bytes % 65536 === 0, 'node size is whole WebAssembly pages', bytes);
+  const frames = bytes / PAGE_BYTES;
+  const frameTableAt = STATIC_WORDS;
+  const blocksAt = frameTableAt + frames * FRAME_ARRAYS;
+  const endAt = blocksAt + Math.ceil(frames / 512);
+  const firstFree = Math.ceil(endAt / PAGE_WORDS);
+  assert(firstFree + 64 < frames, 'node too small for its tables', firstFree, frames);
+  return { bytes, frames, frameTableAt, blocksAt, firstFree };
+}
+
+/* Static checks: cheap, run at load, so a wrong edit of this file fails every test at once. */
+assert(R_NAME + R_NAME_BYTES_MAX / 4 <= R_ROOTS && R_ROOTS + ROOTS <= REGION_WORDS, 'region slot');
+assert(T_CLUSTER + 10 <= THREAD_WORDS, 'thread slot');
+assert(AREA_SCRATCH + SCRATCH_PAGES * PAGE_BYTES <= AREA_GATHER, 'thread area scratch');
+assert(AREA_STAGING + AREA_STAGING_BYTES <= AREA_COUNTERS && AREA_COUNTERS + 2048 <= PAGE_BYTES << AREA_ORDER, 'thread area');
+assert(CLUSTER_ROOTS * CLUSTER_CHUNK * CLUSTER_SLOTS === SLOTS_MAX, 'cluster roots');

@@ -1,0 +1,56 @@
+/**
+ * The node lock: one word, free = 0, else owner thread id (1…255) with CONTENDED set while somebody sleeps on it.
+ *
+ * Held for at most a few microseconds, never across compression, I/O or a wait, so spinning comes first; a holder that lost its
+ * processor is waited for with Atomics.wait. Lock order: node locks in ascending node number; nothing else is taken under one.
+ *
+ *   acquire: CAS 0 → me           pairs with the release store of the last holder
+ *   release: swap → 0, wake one if CONTENDED was set
+ *
+ * The owner id in the word tells who died holding it: see `daemons/thread-guard.ts`.
+ */
+import { assert } from '../base/assert.ts';
+
+const CONTENDED = 0x100;
+const OWNER_MASK = 0xff;
+/** Long enough to outlast an ordinary hold (≤ 3 µs), short enough not to burn a time slice when the holder was preempted. */
+const SPINS = 200;
+/** A sleeper looks again by itself, so that a lost wake-up costs a delay and never a hang. */
+const SLEEP_MS = 2;
+
+export function acquire(words: Int32Array, at: number, me: number): void {
+  if (Atomics.compareExchange(words, at, 0, me) !== 0) acquireSlow(words, at, me);
+}
+
+function acquireSlow(words: Int32Array, at: number, me: number): void {
+  assert((Atomics.load(words, at) & OWNER_MASK) !== me, 'node lock taken twice by one thread', me);
+  for (let spin = 0; spin < SPINS; spin++) {
+    if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, me) === 0) return;
+  }
+  for (;;) {
+    const seen = Atomics.load(words, at);
+    if (seen === 0) {
+      // Taken as contended: others may still sleep, and only a contended release wakes them.
+      if (Atomics.compareExchange(words, at, 0, me | CONTENDED) === 0) return;
+      continue;
+    }
+    const marked = seen | CONTENDED;
+    if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
+    Atomics.wait(words, at, marked, SLEEP_MS);
+  }
+}
+
+export function tryAcquire(words: Int32Array, at: number, me: number): boolean {
+  return Atomics.compareExchange(words, at, 0, me) === 0;
+}
+
+export function release(words: Int32Array, at: number, me: number): void {
+  const was = Atomics.exchange(words, at, 0);
+  assert((was & OWNER_MASK) === me, 'node lock released by another thread', was, me);
+  if ((was & CONTENDED) !== 0) Atomics.notify(words, at, 1);
+}
+
+/** Thread id of the holder, 0 when free. */
+export function ownerOf(words: Int32Array, at: number): number {
+  return Atomics.load(words, at) & OWNER_MASK;
+}

@@ -1,0 +1,133 @@
+/**
+ * One node seen by one thread: the views of its memory, its kernels, and where things are. All state lives in the memory; this object holds
+ * nothing that another thread would need. Hot code reads the public fields directly.
+ */
+import { assert } from '../base/assert.ts';
+import { PAGE_SHIFT, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
+import type { Kernel } from '../codec/kernel.ts';
+import * as L from './layout.ts';
+import { acquire, ownerOf, release } from './node-lock.ts';
+
+export class Node {
+  readonly memory: WebAssembly.Memory;
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+  readonly kernel: Kernel;
+  readonly frames: number;
+  readonly firstFree: number;
+  readonly index: number;
+  readonly nodes: number;
+
+  /* Frame table, one array per field (see arena/frame.ts for their meaning). */
+  readonly kindAt: number;
+  readonly pinAt: number;
+  readonly versionAt: number;
+  readonly nextAt: number;
+  readonly prevAt: number;
+  readonly ownerAt: number;
+  readonly slotAt: number;
+  readonly touchAt: number;
+  readonly blocksAt: number;
+
+  /** This thread's id (1…255), slot number, slot base and area, set by `attachThread`. */
+  thread = 0;
+  threadIndex = 0;
+  threadAt = 0;
+  areaByte = 0;
+  private scratchTurn = 0;
+  gatherByte = 0;
+  ioByte = 0;
+  stagingByte = 0;
+  counters: Float64Array = new Float64Array(0);
+  /** Words of node 0, where the daemons of all nodes wait. */
+  home: Int32Array;
+
+  constructor(memory: WebAssembly.Memory, kernel: Kernel) {
+    this.memory = memory;
+    this.words = new Int32Array(memory.buffer);
+    this.home = this.words;
+    this.bytes = new Uint8Array(memory.buffer);
+    this.kernel = kernel;
+    assert(this.words[L.H_MAGIC] === L.MAGIC, 'not a Quire node', this.words[L.H_MAGIC]);
+    assert(this.words[L.H_VERSION] === L.LAYOUT_VERSION, 'layout version', this.words[L.H_VERSION]);
+    const geometry = L.nodeGeometry(this.bytes.length);
+    assert(this.words[L.H_FRAMES] === geometry.frames, 'geometry', this.words[L.H_FRAMES], geometry.frames);
+    this.frames = geometry.frames;
+    this.firstFree = geometry.firstFree;
+    this.index = this.words[L.H_NODE];
+    this.nodes = this.words[L.H_NODES];
+    const at = (array: number): number => geometry.frameTableAt + array * geometry.frames;
+    this.kindAt = at(0);
+    this.pinAt = at(1);
+    this.versionAt = at(2);
+    this.nextAt = at(3);
+    this.prevAt = at(4);
+    this.ownerAt = at(5);
+    this.slotAt = at(6);
+    this.touchAt = at(7);
+    this.blocksAt = geometry.blocksAt;
+  }
+
+  lock(): void {
+    acquire(this.words, L.H_LOCK, this.thread);
+  }
+
+  unlock(): void {
+    release(this.words, L.H_LOCK, this.thread);
+  }
+
+  /** One event for all daemons. They read the word before they look for work, so an event in between is not slept through. */
+  wakeDaemons(): void {
+    Atomics.add(this.home, L.H_EVENTS, 1);
+    if (Atomics.load(this.home, L.H_SLEEPERS) > 0) Atomics.notify(this.home, L.H_EVENTS);
+  }
+
+  /** For assertions of functions named `...Locked`. */
+  isLockedByMe(): boolean {
+    return ownerOf(this.words, L.H_LOCK) === this.thread;
+  }
+
+  /** Index in `words` of a frame's first word. */
+  wordOf(pfn: Pfn): WordIndex {
+    return (pfn * PAGE_WORDS) as WordIndex;
+  }
+
+  /** Kernel address (int32 bit pattern) of a frame. */
+  addressOf(pfn: Pfn): number {
+    return pfn << PAGE_SHIFT;
+  }
+
+  /** Byte of the next scratch page, in turn: what an open read holds stays good while SCRATCH_PAGES − 1 others are opened. */
+  nextScratch(): number {
+    this.scratchTurn = (this.scratchTurn + 1) & (L.SCRATCH_PAGES - 1);
+    return this.areaByte + L.AREA_SCRATCH + this.scratchTurn * 4096;
+  }
+
+  /** Binds this view to a thread slot: the scratch memory the thread may use without any lock. */
+  bindThread(thread: number, index: number): void {
+    this.thread = thread;
+    this.threadIndex = index;
+    this.threadAt = L.THREADS_AT + index * L.THREAD_WORDS;
+    const area = this.words[this.threadAt + L.T_AREA];
+    assert(area !== 0, 'thread area', index);
+    this.areaByte = area * 4096;
+    this.gatherByte = this.areaByte + L.AREA_GATHER;
+    this.ioByte = this.areaByte + L.AREA_IO;
+    this.stagingByte = this.areaByte + L.AREA_STAGING;
+    this.counters = new Float64Array(this.memory.buffer, this.areaByte + L.AREA_COUNTERS, 128);
+  }
+}
+
+/** Formats a fresh memory: header, empty lists. The page allocator adds the frames afterwards. */
+export function formatNode(memory: WebAssembly.Memory, node: number, nodes: number): void {
+  const words = new Int32Array(memory.buffer);
+  const geometry = L.nodeGeometry(memory.buffer.byteLength);
+  words[L.H_VERSION] = L.LAYOUT_VERSION;
+  words[L.H_FRAMES] = geometry.frames;
+  words[L.H_NODE] = node;
+  words[L.H_NODES] = nodes;
+  words[L.H_FIRST_FREE] = geometry.firstFree;
+  words[L.H_SLOTS_MAX] = L.SLOTS_MAX;
+  // Last: a thread that sees the magic sees the header (pairs with the check in the constructor).
+  Atomics.store(words, L.H_MAGIC, L.MAGIC);
+}

@@ -1,0 +1,19 @@
+/**
+ * The core's only door to the world. Everything from arena to map gets the time, storage and waiting through these, so that it runs the same in a worker,
+ * inline and in the simulator.
+ */
+export interface Device {
+  /** Reads `length` bytes at `offset` into `target[start…]`. Returns the bytes read; throws on an I/O error. Blocks. */
+  read(offset: number, target: Uint8Array, start: number, length: number): number;
+  /** Writes. Returns the bytes written; throws on an I/O error (ENOSPC included). Blocks. */
+  write(offset: number, source: Uint8Array, start: number, length: number): number;
+  /** As `read`, without blocking the thread. */
+  readAsync(offset: number, target: Uint8Array, start: number, length: number): Promise<number>;
+}
+
+export interface Port {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** The file tier, undefined when there is none. */
+  readonly device: Device | undefined;
+}

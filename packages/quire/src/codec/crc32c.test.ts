@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { GuardedMemory } from './testing/guarded-memory.ts';
+
+const TABLE = 8192;
+const TABLE_BYTES = 8192;
+const SRC = 32768;
+const arena = new GuardedMemory(1);
+const { kernel } = arena;
+kernel.crc32cInit(TABLE);
+arena.expectUntouchedExcept([[TABLE, TABLE_BYTES]], 'crc32cInit');
+
+/** One bit at a time, from the definition. */
+function crcModel(seed: number, bytes: Uint8Array): number {
+  let crc = ~seed;
+  for (const byte of bytes) {
+    crc ^= byte;
+    for (let bit = 0; bit < 8; bit++) crc = (crc & 1) === 1 ? (crc >>> 1) ^ 0x82f63b78 : crc >>> 1;
+  }
+  return ~crc >>> 0;
+}
+
+function crcOf(bytes: Uint8Array, seed = 0, at = SRC): number {
+  arena.write(at, bytes);
+  return kernel.crc32c(seed, at, bytes.length, TABLE);
+}
+
+describe('crc32c', () => {
+  test('vectors of RFC 3720 B.4 and the check value', () => {
+    assert.equal(crcOf(Buffer.from('123456789')), 0xe3069283);
+    assert.equal(crcOf(new Uint8Array(32)), 0x8a9136aa);
+    assert.equal(crcOf(new Uint8Array(32).fill(0xff)), 0x62a8ab43);
+    assert.equal(crcOf(Uint8Array.from({ length: 32 }, (_, i) => i)), 0x46dd794e);
+    assert.equal(crcOf(Uint8Array.from({ length: 32 }, (_, i) => 31 - i)), 0x113fdb5c);
+    assert.equal(crcOf(new Uint8Array(0)), 0);
+  });
+
+  test('equals the bitwise model, from any seed', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300, size: 'max' }), fc.integer({ min: 0, max: 0xffffffff }), (bytes, seed) => {
+        assert.equal(crcOf(bytes, seed), crcModel(seed, bytes));
+      }),
+    );
+  });
+
+  test('every length up to 130 at every alignment, and a page', () => {
+    const bytes = Uint8Array.from({ length: 4096 }, (_, i) => (i * i + 7 * i) & 255);
+    for (let length = 0; length <= 130; length++) {
+      const expected = crcModel(0, bytes.subarray(0, length));
+      for (let shift = 0; shift < 16; shift++) assert.equal(crcOf(bytes.subarray(0, length), 0, SRC + shift), expected);
+    }
+    assert.equal(crcOf(bytes), crcModel(0, bytes));
+    arena.expectUntouchedExcept([], 'crc32c writes nothing');
+  });
+
+  test('continues: the crc of a whole from the crc of its first part', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), fc.uint8Array({ maxLength: 100 }), (first, second) => {
+        assert.equal(crcOf(second, crcOf(first)), crcModel(0, Uint8Array.from([...first, ...second])));
+      }),
+    );
+  });
+
+  test('the end of the memory', () => {
+    const bytes = Uint8Array.from({ length: 77 }, (_, i) => i);
+    assert.equal(crcOf(bytes, 0, arena.size - 77), crcModel(0, bytes));
+  });
+});

@@ -1,0 +1,145 @@
+import { assert } from '../base/assert.ts';
+import { QuireError } from '../base/errors.ts';
+import { ALLOCATOR_LOCK, GROWTH_LOCK, STRIPE_LOCK, STRIPE_SEQUENCE, STRIPES } from './control.ts';
+
+/**
+ * Locks of one map. Three kinds, always taken in this order, never the other way:
+ *
+ *   growth (split, clear)  →  stripe (ascending, when several)  →  allocator  →  [locks of the page space]
+ *
+ * A lock word is 0 when free, else the owner's thread id + 1, with the sign bit set while somebody sleeps on it (the futex of Drepper,
+ * "Futexes are tricky", mutex 2). So a thread that died inside is named by the word: `heldBy(threadId)`.
+ *
+ * Beside each stripe lock stands a sequence (Linux seqlock): even at rest, odd while something that readers of the stripe look at
+ * changes. It is separate from the lock, so that readers go on while a writer fills a new record that nobody can reach yet.
+ */
+export class StripeLocks {
+  private readonly control: Int32Array;
+  private readonly self: number;
+  private readonly waitMsMax: number;
+  /** Private to the thread: a read-modify-write here is a full barrier on every machine, and touches no shared line. */
+  private readonly barrier = new Int32Array(new SharedArrayBuffer(64));
+
+  /** `threadId`: 0..2^30, unique among the threads of the map. */
+  constructor(control: Int32Array, threadId: number, waitMsMax: number) {
+    assert(threadId >= 0 && threadId < 0x4000_0000, 'thread id', threadId);
+    this.control = control;
+    this.self = threadId + 1;
+    this.waitMsMax = waitMsMax;
+  }
+
+  lockStripe(stripe: number): void {
+    if (Atomics.compareExchange(this.control, STRIPE_LOCK + stripe, 0, this.self) !== 0) this.wait(STRIPE_LOCK + stripe);
+  }
+
+  tryLockStripe(stripe: number): boolean {
+    return Atomics.compareExchange(this.control, STRIPE_LOCK + stripe, 0, this.self) === 0;
+  }
+
+  unlockStripe(stripe: number): void {
+    this.unlock(STRIPE_LOCK + stripe);
+  }
+
+  lockAllocator(): void {
+    if (Atomics.compareExchange(this.control, ALLOCATOR_LOCK, 0, this.self) !== 0) this.wait(ALLOCATOR_LOCK);
+  }
+
+  unlockAllocator(): void {
+    this.unlock(ALLOCATOR_LOCK);
+  }
+
+  lockGrowth(): void {
+    if (!this.tryLockGrowth()) this.wait(GROWTH_LOCK);
+  }
+
+  tryLockGrowth(): boolean {
+    return Atomics.compareExchange(this.control, GROWTH_LOCK, 0, this.self) === 0;
+  }
+
+  unlockGrowth(): void {
+    this.unlock(GROWTH_LOCK);
+  }
+
+  /** Everything stands still: growth, all stripes ascending. */
+  lockAll(): void {
+    this.lockGrowth();
+    for (let stripe = 0; stripe < STRIPES; stripe++) this.lockStripe(stripe);
+  }
+
+  unlockAll(): void {
+    for (let stripe = STRIPES - 1; stripe >= 0; stripe--) this.unlockStripe(stripe);
+    this.unlockGrowth();
+  }
+
+  /** The sequence a reader starts from; odd means: a writer is inside, come back. Pairs with `openStripe` and `closeStripe`. */
+  sequence(stripe: number): number {
+    return Atomics.load(this.control, STRIPE_SEQUENCE + stripe);
+  }
+
+  /**
+   * Whether nothing of the stripe changed since `sequence` gave `start`. The barrier keeps the reads in between from sinking below
+   * the load (ARM64 lets plain loads pass an acquiring load that follows them).
+   */
+  isUnchanged(stripe: number, start: number): boolean {
+    Atomics.add(this.barrier, 0, 1);
+    return Atomics.load(this.control, STRIPE_SEQUENCE + stripe) === start;
+  }
+
+  /** Readers of the stripe fail from here on. A read-modify-write, so that no later store rises above it. Holder of the stripe only. */
+  openStripe(stripe: number): void {
+    const before = Atomics.add(this.control, STRIPE_SEQUENCE + stripe, 1);
+    assert((before & 1) === 0, 'stripe opened twice', stripe, before);
+  }
+
+  /** The change is complete. Pairs with the load in `sequence`. */
+  closeStripe(stripe: number): void {
+    const before = Atomics.add(this.control, STRIPE_SEQUENCE + stripe, 1);
+    assert((before & 1) === 1, 'stripe closed twice', stripe, before);
+  }
+
+  /** Whether a thread holds any lock of this map: when it is known to be dead, the map is lost. */
+  heldBy(threadId: number): boolean {
+    for (let stripe = 0; stripe < STRIPES; stripe++) {
+      if (this.ownerOf(STRIPE_LOCK + stripe) === threadId) return true;
+    }
+    return this.ownerOf(ALLOCATOR_LOCK) === threadId || this.ownerOf(GROWTH_LOCK) === threadId;
+  }
+
+  private ownerOf(word: number): number {
+    return (Atomics.load(this.control, word) & 0x7fff_ffff) - 1;
+  }
+
+  private unlock(word: number): void {
+    const before = Atomics.exchange(this.control, word, 0);
+    assert((before & 0x7fff_ffff) === this.self, 'unlock by another thread', word, before);
+    if (before < 0) Atomics.notify(this.control, word, 1);
+  }
+
+  /** Spins for about the time of a short critical section, then sleeps with the sign bit set. */
+  private wait(word: number): void {
+    const control = this.control;
+    for (let spin = 0; spin < SPINS; spin++) {
+      if (Atomics.load(control, word) === 0 && Atomics.compareExchange(control, word, 0, this.self) === 0) return;
+    }
+    assert((Atomics.load(control, word) & 0x7fff_ffff) !== this.self, 'lock taken twice by one thread', word);
+    const deadline = performance.now() + this.waitMsMax;
+    while (performance.now() < deadline) {
+      const seen = Atomics.load(control, word);
+      if (seen === 0) {
+        // Others may still sleep behind us, so we take it as contended; the price is one notify too many.
+        if (Atomics.compareExchange(control, word, 0, this.self | WAITERS) === 0) return;
+        continue;
+      }
+      if (seen < 0 || Atomics.compareExchange(control, word, seen, seen | WAITERS) === seen) {
+        Atomics.wait(control, word, seen | WAITERS, WAIT_MS);
+      }
+    }
+    throw new QuireError('ERR_QUIRE_FAILED', `map lock ${word} is held by thread ${this.ownerOf(word)} for too long`);
+  }
+}
+
+const WAITERS = 0x8000_0000 | 0;
+/** About 2 µs: a set that hits resident pages is done by then. */
+const SPINS = 400;
+/** A sleeper looks again after this long even when nobody wakes it. */
+const WAIT_MS = 50;

@@ -1,0 +1,33 @@
+/**
+ * Refault distance (mm/workingset.c; Weiner 2014), in a byte a slot.
+ *
+ * The node's age counts evictions and transient touches. When a page leaves memory, or is read transiently, its slot's shadow byte takes the age, in buckets
+ * of 1/32 of the node's frames, modulo 256. At the next touch
+ *
+ *     distance = (age now − shadow) mod 256        in buckets
+ *
+ * is how many other pages were wanted in between. If that is less than what memory could have held of them, the page belongs to the working set and is brought
+ * in; otherwise it is read where it lies, and costs nobody a frame. A byte covers eight times the memory; older shadows alias, which costs one
+ * promotion too many now and then. Shadow 0 means "none": a bucket number of 0 is stored as 1.
+ */
+import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
+
+/** Buckets that the whole of memory is long. */
+const BUCKETS = 32;
+/** A touch within this share of memory promotes: 1/8 favours data that is hot now over data that comes round evenly. */
+export const PROMOTE_BUCKETS = 4;
+
+export function ageBucket(node: Node): number {
+  const bucket = Math.floor((node.words[L.H_AGE] >>> 0) / (node.frames / BUCKETS)) & 0xff;
+  return bucket === 0 ? 1 : bucket;
+}
+
+/** One page was evicted or touched in passing. Racy on purpose: a lost tick is harmless. */
+export function advanceAge(node: Node): void {
+  node.words[L.H_AGE] = (node.words[L.H_AGE] + 1) | 0;
+}
+
+export function isRefaultClose(bucketNow: number, shadow: number): boolean {
+  return shadow !== 0 && ((bucketNow - shadow) & 0xff) < PROMOTE_BUCKETS;
+}

@@ -1,0 +1,214 @@
+/**
+ * Demotion: compressed objects and raw pages move to the file tier. No page table is touched: the slot's word is rewritten.
+ *
+ * A clock hand sweeps the frame table. A zspage or raw page that was used since the last turn (touch) is passed once; the next idle one gives all its objects
+ * to the batch, so that whole frames come free and the file is written in runs.
+ *
+ *   1. lock    pick victims, copy their objects into staging, note each slot's word and sequence, reserve room in the log
+ *   2. –       checksum, write
+ *   3. lock    a slot whose word and sequence are unchanged now points at the file, and its old storage goes; others were freed or moved: skip
+ *
+ * One demoter a node at a time (H_DEMOTE_BUSY). A failed write changes nothing: the batch stays where it was.
+ */
+import * as L from '../arena/layout.ts';
+import { KIND_MASK, KIND_RAW, KIND_ZS } from '../arena/frame.ts';
+import type { Node } from '../arena/node.ts';
+import { C } from '../base/counters.ts';
+import type { Device } from '../base/port.ts';
+import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
+import { commitLocked, FILE_GRANULE_BYTES, FILE_HEADER_BYTES, fileOffset, reserveLocked, SPARE_SEGMENTS } from './file-segments.ts';
+import { FILE_OBJECT_BYTES_MAX, granulesFor, sealObject } from './file-object.ts';
+import * as W from './slot-word.ts';
+import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
+import { sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
+import { forEachObjectLocked, gathered, zsGather } from './zs-pool.ts';
+
+/** Frames the hand may pass in one hold of the lock (about 2 ns each). */
+export const SWEEP_FRAMES_MAX = 2048;
+const BATCH_OBJECTS_MAX = 240;
+
+export const DEMOTED_NONE = 0;
+export const DEMOTED_SOME = 1;
+/** The log has no free segment: cleaning may help. */
+export const DEMOTED_FILE_FULL = 2;
+export const DEMOTED_IO_ERROR = 3;
+/** Another thread is at it. */
+export const DEMOTED_BUSY = 4;
+
+export class Demoter {
+  private readonly node: Node;
+  private readonly device: Device;
+  /* The batch: parallel arrays, allocated once. */
+  private readonly slots = new Int32Array(BATCH_OBJECTS_MAX);
+  private readonly wordsSeen = new Int32Array(BATCH_OBJECTS_MAX);
+  private readonly sequences = new Int32Array(BATCH_OBJECTS_MAX);
+  private readonly lengths = new Int32Array(BATCH_OBJECTS_MAX);
+  private readonly granules = new Int32Array(BATCH_OBJECTS_MAX);
+  private count = 0;
+  private granulesUsed = 0;
+  private dropped = 0;
+  private full = false;
+
+  constructor(node: Node, device: Device) {
+    this.node = node;
+    this.device = device;
+  }
+
+  /** Moves one batch. Returns a DEMOTED_ code. */
+  demote(): number {
+    const { node } = this;
+    node.lock();
+    if (node.words[L.H_DEMOTE_BUSY] !== 0) {
+      node.unlock();
+      return DEMOTED_BUSY;
+    }
+    node.words[L.H_DEMOTE_BUSY] = node.thread;
+    this.collectLocked();
+    const first = this.count === 0 ? 0 : reserveLocked(node, this.granulesUsed, SPARE_SEGMENTS);
+    node.unlock();
+    const outcome = this.count === 0 ? this.idleOutcome() : first < 0 ? DEMOTED_FILE_FULL : this.writeOut(first);
+    Atomics.store(node.words, L.H_DEMOTE_BUSY, 0);
+    return outcome;
+  }
+
+  private idleOutcome(): number {
+    return this.dropped > 0 ? DEMOTED_SOME : DEMOTED_NONE;
+  }
+
+  private writeOut(first: number): number {
+    const { node } = this;
+    this.seal();
+    const ok = this.write(first);
+    node.lock();
+    let live = 0;
+    if (ok) for (let i = 0; i < this.count; i++) if (this.publishLocked(i, first)) live++;
+    commitLocked(node, first, live, ok ? this.count : 0);
+    node.unlock();
+    return ok ? DEMOTED_SOME : DEMOTED_IO_ERROR;
+  }
+
+  /** Sweeps until the staging buffer is full or the hand has gone far enough. */
+  private collectLocked(): void {
+    const { words, frames, firstFree, kindAt } = this.node;
+    this.count = 0;
+    this.granulesUsed = 0;
+    this.dropped = 0;
+    this.full = false;
+    let hand = words[L.H_DEMOTE_HAND];
+    for (let passed = 0; passed < SWEEP_FRAMES_MAX && !this.full; passed++) {
+      if (hand < firstFree || hand >= frames) hand = firstFree;
+      const kind = words[kindAt + hand] & KIND_MASK;
+      if (kind === KIND_ZS || kind === KIND_RAW) {
+        if (!this.wasTouchedLocked(hand)) this.takeVictimLocked(hand as Pfn, kind);
+        if (this.full) break; // the rest of this zspage next time
+      }
+      hand++;
+    }
+    words[L.H_DEMOTE_HAND] = hand;
+  }
+
+  /** Takes the touch marks back from the frame, or all frames of the zspage: readers mark the frame an object starts in. */
+  private wasTouchedLocked(first: number): boolean {
+    const { words, touchAt, slotAt } = this.node;
+    const chained = (words[this.node.kindAt + first] & KIND_MASK) === KIND_ZS;
+    let touched = false;
+    for (let pfn = first; pfn !== 0; pfn = chained ? words[slotAt + pfn] : 0) {
+      if (words[touchAt + pfn] !== 0) touched = true;
+      words[touchAt + pfn] = 0;
+    }
+    return touched;
+  }
+
+  private takeVictimLocked(pfn: Pfn, kind: number): void {
+    const { node } = this;
+    if (kind === KIND_RAW) {
+      const slot = node.words[node.ownerAt + pfn] as SlotIndex;
+      this.addLocked(slot, pfn << 12, PAGE_BYTES);
+      return;
+    }
+    if (this.dropCleanCopiesLocked(pfn)) return;
+    forEachObjectLocked(node, pfn, (slot, location) => {
+      if (this.full) return;
+      this.addLocked(slot, zsGather(node, location), gathered.length);
+    });
+  }
+
+  /** Copies of pages that are resident need no file: their data is in memory. True when the zspage went away with them. */
+  private dropCleanCopiesLocked(pfn: Pfn): boolean {
+    const { node } = this;
+    const drop: SlotIndex[] = [];
+    forEachObjectLocked(node, pfn, (slot) => {
+      if (W.isCached(slotWordLocked(node, slot))) drop.push(slot);
+    });
+    for (const slot of drop) {
+      releaseStorageLocked(node, slot, slotWordLocked(node, slot));
+      setSlotWordLocked(node, slot, W.slotWord(W.SLOT_EMPTY, 0) | W.SLOT_CACHED);
+      this.dropped++;
+    }
+    return (node.words[node.kindAt + pfn] & KIND_MASK) !== KIND_ZS;
+  }
+
+  private addLocked(slot: SlotIndex, source: number, length: number): void {
+    const { node } = this;
+    const granules = granulesFor(length);
+    const at = this.granulesUsed * FILE_GRANULE_BYTES;
+    if (this.count === BATCH_OBJECTS_MAX || at + FILE_OBJECT_BYTES_MAX > L.AREA_STAGING_BYTES) {
+      this.full = true;
+      return;
+    }
+    node.kernel.copy((node.stagingByte + at + FILE_HEADER_BYTES) | 0, source, length);
+    this.slots[this.count] = slot;
+    this.wordsSeen[this.count] = slotWordLocked(node, slot);
+    this.sequences[this.count] = node.words[sequenceAt(slot)];
+    this.lengths[this.count] = length;
+    this.granules[this.count] = this.granulesUsed;
+    this.count++;
+    this.granulesUsed += granules;
+  }
+
+  private seal(): void {
+    const { node } = this;
+    for (let i = 0; i < this.count; i++) {
+      const byte = node.stagingByte + this.granules[i] * FILE_GRANULE_BYTES;
+      const raw = W.tagOf(this.wordsSeen[i]) === W.SLOT_RAW;
+      sealObject(node, byte, this.slots[i] as SlotIndex, this.lengths[i], raw);
+    }
+  }
+
+  private write(first: number): boolean {
+    const { node } = this;
+    const length = this.granulesUsed * FILE_GRANULE_BYTES;
+    try {
+      const written = this.device.write(fileOffset(node, first), node.bytes, node.stagingByte, length);
+      if (written !== length) throw new RangeError('short write');
+    } catch {
+      node.counters[C.file_write_errors]++;
+      return false;
+    }
+    node.counters[C.file_writes]++;
+    node.counters[C.file_bytes_written] += length;
+    return true;
+  }
+
+  private publishLocked(i: number, first: number): boolean {
+    const { node } = this;
+    const slot = this.slots[i] as SlotIndex;
+    // The sequence word is shared by a hash and may have moved for another slot. Without proof that this one is unchanged, leave it where it is.
+    if (node.words[sequenceAt(slot)] !== this.sequences[i]) return false;
+    return this.moveLocked(i, slot, first);
+  }
+
+  private moveLocked(i: number, slot: SlotIndex, first: number): boolean {
+    const { node } = this;
+    const word = slotWordLocked(node, slot);
+    if ((word & ~W.SLOT_CACHED) !== (this.wordsSeen[i] & ~W.SLOT_CACHED)) return false;
+    releaseStorageLocked(node, slot, word);
+    attachStorageLocked(node, slot, W.slotWord(W.SLOT_FILE, first + this.granules[i]) | (word & W.SLOT_CACHED));
+    // Our own release moved the sequence; slots of this batch that share the word are still as we saw them.
+    for (let later = i + 1; later < this.count; later++) {
+      if (sequenceAt(this.slots[later]) === sequenceAt(slot)) this.sequences[later] = node.words[sequenceAt(slot)];
+    }
+    node.counters[C.zswpwb]++;
+    return true;
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * A thread that found no frame reclaims for itself, in bounded rounds. It compresses, drains the ring and demotes; it never waits for kswapd, only, briefly, for pages that
+ * other threads are compressing at this moment.
+ */
+import * as L from '../arena/layout.ts';
+import { C } from '../base/counters.ts';
+import type { Reclaimer } from './reclaimer.ts';
+
+/** Rounds without any progress before memory counts as full. */
+const IDLE_ROUNDS_MAX = 4;
+/** Rounds in all: raw pages and busy demoters count as progress without freeing a frame, so that alone must not go on for ever. */
+const ROUNDS_MAX = 4096;
+const WAIT_MS = 1;
+
+/** True when at least `frames` may be allocated above the min watermark. */
+export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
+  const { node } = reclaimer;
+  const { words } = node;
+  node.counters[C.allocstall]++;
+  let idle = 0;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const progress = reclaimer.round(false, true);
+    if (words[L.H_FREE_FRAMES] - frames >= words[L.H_WMARK_MIN]) return true;
+    if (progress) {
+      idle = 0;
+      if (Atomics.load(words, L.H_DEMOTE_BUSY) !== 0) pause(words);
+      continue;
+    }
+    if (++idle > IDLE_ROUNDS_MAX && words[L.H_INFLIGHT] === 0) return false;
+    if (idle > IDLE_ROUNDS_MAX * 64) return false;
+    pause(words);
+  }
+  return false;
+}
+
+/** Lets the threads that hold pages in flight get on. Nobody notifies this word while it is waited for by value: the time limit is the point. */
+function pause(words: Int32Array): void {
+  Atomics.wait(words, L.H_STATE, 0, WAIT_MS);
+}

@@ -1,0 +1,192 @@
+/**
+ * Reclaim as one thread does it: isolate idle pages, compress them, publish; hand cold objects to the file tier when the pool is large or nothing is left to
+ * compress. kswapd runs it in the background, a thread out of frames runs it for itself (direct reclaim). Numbered phases as in shrink_folio_list, each a function.
+ *
+ * kswapd passes `queue: true`: same-filled pages are dealt with at once, the others go to the ring for kcompressd. Direct reclaim compresses for itself,
+ * it never queues behind others.
+ */
+import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
+import { C } from '../base/counters.ts';
+import type { Device } from '../base/port.ts';
+import { PAGE_BYTES, type Pfn } from '../base/units.ts';
+import { DEMOTED_BUSY, DEMOTED_FILE_FULL, DEMOTED_IO_ERROR, DEMOTED_SOME, Demoter, SWEEP_FRAMES_MAX } from './demoter.ts';
+import { FileCleaner } from './file-cleaner.ts';
+import { compactPool } from './pool-compactor.ts';
+import { ringPopLocked, ringPushLocked } from './ring.ts';
+import {
+  claimLocked,
+  compressBatch,
+  type IsolateResult,
+  isClaimed,
+  isolateLocked,
+  publishObjectLocked,
+  publishRawLocked,
+  publishSameLocked,
+} from './swap-out.ts';
+
+/** Pages per hold of the lock when compressing: 8 copies of about 2 KiB, some 2 µs. */
+export const COMPRESS_BATCH = 8;
+/** Pages kswapd isolates at a time (SWAP_CLUSTER_MAX). */
+export const ISOLATE_BATCH = 32;
+/** Objects pool compaction may move in one go before demotion is considered. */
+const COMPACT_OBJECTS = 256;
+/** Resident pages that reclaim leaves alone while the file tier can take compressed ones: below 1/16 of the node, thrashing costs more than disk. */
+const RESIDENT_SHARE_MIN = 16;
+
+export class Reclaimer {
+  readonly node: Node;
+  private readonly demoter: Demoter | undefined;
+  private readonly cleaner: FileCleaner | undefined;
+  private readonly isolated = new Int32Array(ISOLATE_BATCH);
+  private readonly versions = new Int32Array(ISOLATE_BATCH);
+  private readonly fills = new Int32Array(ISOLATE_BATCH);
+  private readonly pfns = new Int32Array(COMPRESS_BATCH);
+  private readonly lengths = new Int32Array(COMPRESS_BATCH);
+  private readonly places = new Int32Array(COMPRESS_BATCH);
+  private readonly result: IsolateResult = { freed: 0, isolated: 0, scanned: 0 };
+
+  constructor(node: Node, device: Device | undefined) {
+    this.node = node;
+    const hasFile = device !== undefined && node.words[L.H_FILE_SEGMENTS] > 0;
+    this.demoter = hasFile ? new Demoter(node, device) : undefined;
+    this.cleaner = hasFile ? new FileCleaner(node, device) : undefined;
+  }
+
+  /**
+   * One round. Returns true when it made progress of any kind: frames freed, pages sent on their way, storage moved. `queue` says whether the ring may be used,
+   * `direct` under which name to count.
+   */
+  round(queue: boolean, direct: boolean): boolean {
+    if (this.wantsDemotion() && this.demote()) return true;
+    const limit = queue ? ISOLATE_BATCH : COMPRESS_BATCH;
+    const gained = this.swapOutRound(limit, queue, direct);
+    if (gained > 0) return true;
+    if (!queue && this.drainRing(COMPRESS_BATCH) > 0) return true;
+    if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
+    return this.demote();
+  }
+
+  /** The pool has outgrown its share, or so little is resident that compressing more would only thrash. */
+  wantsDemotion(): boolean {
+    if (this.demoter === undefined) return false;
+    const { words } = this.node;
+    const pool = words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES];
+    if (pool > words[L.H_POOL_FRAMES_MAX]) return true;
+    return words[L.H_REGION_PAGES] < this.node.frames / RESIDENT_SHARE_MIN && pool > 0;
+  }
+
+  /**
+   * Sends cold storage to the file, cleaning the log first when it is full. The hand passes young zspages once, so finding nothing means nothing only after two
+   * turns over the node.
+   */
+  demote(): boolean {
+    if (this.demoter === undefined) return false;
+    const { words, frames } = this.node;
+    const sweepsMax = Math.ceil((2 * frames) / SWEEP_FRAMES_MAX) + 1;
+    for (let sweep = 0; sweep < sweepsMax && words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] > 0; sweep++) {
+      const outcome = this.demoter.demote();
+      if (outcome === DEMOTED_SOME || outcome === DEMOTED_BUSY) return true;
+      if (outcome === DEMOTED_FILE_FULL) return this.cleaner?.clean() === true;
+      if (outcome === DEMOTED_IO_ERROR) return false;
+    }
+    return false;
+  }
+
+  /** Compresses what waits in the ring: direct reclaim with nothing left to isolate helps instead of waiting. Returns the frames freed. */
+  drainRing(limit: number): number {
+    const { node } = this;
+    node.lock();
+    const count = ringPopLocked(node, this.isolated, Math.min(limit, COMPRESS_BATCH));
+    node.unlock();
+    return count === 0 ? 0 : this.compressSome(this.isolated.subarray(0, count));
+  }
+
+  private swapOutRound(limit: number, queue: boolean, direct: boolean): number {
+    const { node, result } = this;
+    // 1. Isolate. Clean pages are free at once.
+    node.lock();
+    isolateLocked(node, limit, this.isolated, result);
+    for (let i = 0; i < result.isolated; i++) this.versions[i] = node.words[node.versionAt + this.isolated[i]];
+    node.unlock();
+    node.counters[direct ? C.pgscan_direct : C.pgscan_kswapd] += result.scanned;
+    const count = result.isolated;
+    let freed = result.freed;
+    if (count > 0) {
+      // 2. Same-filled pages need no compressor: found before anything is queued.
+      for (let i = 0; i < count; i++) this.fills[i] = this.fillOf(this.isolated[i]);
+      // 3. Publish those, queue the rest.
+      const kept = this.sortBatch(count, queue);
+      freed += count - kept;
+      // 4. What the ring did not take is compressed here.
+      for (let at = 0; at < kept; at += COMPRESS_BATCH) {
+        freed += this.compressSome(this.isolated.subarray(at, Math.min(kept, at + COMPRESS_BATCH)));
+      }
+    }
+    node.counters[direct ? C.pgsteal_direct : C.pgsteal_kswapd] += freed;
+    node.counters[C.pgsteal_anon] += freed;
+    return freed;
+  }
+
+  /** The byte that fills the page, −1 when there is none. */
+  private fillOf(pfn: number): number {
+    const word = this.node.kernel.isSameFilled(pfn << 12, PAGE_BYTES);
+    return word >= 0 && (word & 0xff) * 0x01010101 === word ? word & 0xff : -1;
+  }
+
+  /** Publishes same-filled pages and queues others; those left for this thread move to the front of `isolated`. Returns how many. */
+  private sortBatch(count: number, queue: boolean): number {
+    const { node } = this;
+    let kept = 0;
+    let queued = false;
+    node.lock();
+    for (let i = 0; i < count; i++) {
+      const pfn = this.isolated[i] as Pfn;
+      if (node.words[node.versionAt + pfn] !== this.versions[i]) continue; // rescued or discarded since
+      if (this.fills[i] >= 0 && claimLocked(node, pfn)) publishSameLocked(node, pfn, this.fills[i]);
+      else if (queue && ringPushLocked(node, pfn)) queued = true;
+      else this.isolated[kept++] = pfn;
+    }
+    node.unlock();
+    if (queued) wakeKcompressd(node);
+    if (queue) node.counters[C.kcompressd_fallback] += kept;
+    return kept;
+  }
+
+  /** Compresses up to COMPRESS_BATCH queued frames and publishes them. Returns the frames freed. */
+  compressSome(frames: Int32Array): number {
+    const { node } = this;
+    let claimed = 0;
+    node.lock();
+    for (let i = 0; i < frames.length; i++) {
+      const pfn = frames[i] as Pfn;
+      if (!claimLocked(node, pfn)) continue;
+      this.versions[claimed] = node.words[node.versionAt + pfn];
+      this.pfns[claimed++] = pfn;
+    }
+    node.unlock();
+    compressBatch(node, this.pfns, claimed, this.lengths, this.places);
+    return this.publish(claimed);
+  }
+
+  private publish(claimed: number): number {
+    const { node } = this;
+    let freed = 0;
+    node.lock();
+    for (let i = 0; i < claimed; i++) {
+      const pfn = this.pfns[i] as Pfn;
+      if (!isClaimed(node, pfn, this.versions[i])) continue;
+      if (this.lengths[i] === 0) {
+        publishRawLocked(node, pfn);
+        if (this.demoter !== undefined) freed++; // the file tier can take it: worth going on
+      } else if (publishObjectLocked(node, pfn, this.places[i], this.lengths[i])) freed++;
+    }
+    node.unlock();
+    return freed;
+  }
+}
+
+/** One wake-up per batch, and only when somebody sleeps. */
+export function wakeKcompressd(node: Node): void {
+  if (Atomics.exchange(node.words, L.H_KCOMPRESSD_WAKE, 1) === 0) node.wakeDaemons();
+}

@@ -1,0 +1,56 @@
+/**
+ * What is behind a slot, released: the one place that knows how each backend gives its bytes back. Node lock held.
+ */
+import * as L from '../arena/layout.ts';
+import { assert } from '../base/assert.ts';
+import { bumpVersionLocked } from '../arena/frame.ts';
+import type { Node } from '../arena/node.ts';
+import type { Pfn, SlotIndex } from '../base/units.ts';
+import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { fileFreeLocked } from './file-segments.ts';
+import * as W from './slot-word.ts';
+import { bumpSequenceLocked, freeSlotLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
+import { zsFreeLocked } from './zs-pool.ts';
+
+/** Frees the storage that `word` names. The slot itself is not touched; readers are told by the sequence word. */
+export function releaseStorageLocked(node: Node, slot: SlotIndex, word: number): void {
+  const payload = W.payloadOf(word);
+  bumpSequenceLocked(node, slot);
+  switch (W.tagOf(word)) {
+    case W.SLOT_OBJECT:
+      zsFreeLocked(node, payload);
+      break;
+    case W.SLOT_RAW:
+      node.words[L.H_RAW_FRAMES]--;
+      bumpVersionLocked(node, payload as Pfn);
+      freeLocked(node, payload as Pfn);
+      break;
+    case W.SLOT_SAME:
+      node.words[L.H_SAME_SLOTS]--;
+      break;
+    case W.SLOT_FILE:
+      node.words[L.H_FILE_SLOTS]--;
+      fileFreeLocked(node, payload);
+      break;
+    case W.SLOT_LOST:
+    case W.SLOT_EMPTY:
+      break;
+    default:
+      assert(false, 'storage of a slot that has none', slot, word);
+  }
+}
+
+/** Slot and storage both go. */
+export function dropSlotLocked(node: Node, slot: SlotIndex): void {
+  releaseStorageLocked(node, slot, slotWordLocked(node, slot));
+  freeSlotLocked(node, slot);
+}
+
+/** Puts a new backend behind a slot that has none, or is in flight. */
+export function attachStorageLocked(node: Node, slot: SlotIndex, word: number): void {
+  const tag = W.tagOf(word);
+  if (tag === W.SLOT_SAME) node.words[L.H_SAME_SLOTS]++;
+  else if (tag === W.SLOT_RAW) node.words[L.H_RAW_FRAMES]++;
+  else if (tag === W.SLOT_FILE) node.words[L.H_FILE_SLOTS]++;
+  setSlotWordLocked(node, slot, word);
+}

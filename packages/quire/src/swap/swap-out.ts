@@ -1,0 +1,237 @@
+/**
+ * Swap-out of one page, in the steps that reclaim and kcompressd share.
+ *
+ *   mapped ──isolate──► QUEUED ──claim──► COMPRESSING ──publish──► (frame free, slot OBJECT | SAME | RAW)
+ *     ▲                    │                    │
+ *     └─────────rescue─────┴────────rescue──────┘        a fault or a write takes the page back; publish then finds nothing to do
+ *
+ * From isolate to publish the slot's word is FRAME: the page is still found where it is (the swap cache), and may be read or rescued at any moment. Its frame is
+ * frozen, so nobody writes it; a rescue or a discard moves the frame's version, which is how the compressing thread learns that its work is void. It reads the
+ * frame without a lock: bytes that change under it only spoil a result that is thrown away.
+ *
+ * A page with a clean copy takes the short way: its slot is put back into the page table and the frame is free.
+ */
+import * as L from '../arena/layout.ts';
+import { assert } from '../base/assert.ts';
+import {
+  bumpVersionLocked,
+  freezeLocked,
+  KIND_COMPRESSING,
+  KIND_MASK,
+  KIND_QUEUED,
+  KIND_RAW,
+  KIND_REGION,
+  LRU_ACTIVE,
+  LRU_INACTIVE,
+  setKindLocked,
+  thawLocked,
+} from '../arena/frame.ts';
+import type { Node } from '../arena/node.ts';
+import { pteFromFrame, pteFromSlot } from '../arena/pte.ts';
+import { C } from '../base/counters.ts';
+import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
+import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
+import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { lruAddLocked, lruRemoveLocked, lruTail, refillInactiveLocked, testAndClearTouch } from '../reclaim/lru.ts';
+import { advanceAge, ageBucket } from '../reclaim/working-set.ts';
+import * as W from './slot-word.ts';
+import { attachStorageLocked, dropSlotLocked } from './storage.ts';
+import { allocSlotLocked, freeSlotLocked, NO_SLOT, setSlotWordLocked, shadowByteAt, slotWordLocked } from './swap-table.ts';
+import { OBJECT_HEADER_BYTES, zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
+import { OBJECT_BYTES_MAX } from './size-classes.ts';
+
+/** Largest compressed page that is stored as an object; above it the page is kept raw. */
+export const COMPRESSED_BYTES_MAX = OBJECT_BYTES_MAX - OBJECT_HEADER_BYTES;
+
+export interface IsolateResult {
+  /** Frames whose pages had a clean copy: free already. */
+  freed: number;
+  /** Frames in `out`, kind QUEUED, to be compressed. */
+  isolated: number;
+  scanned: number;
+}
+
+/**
+ * Takes up to `limit` idle pages from the inactive tail. `out` receives the frames to compress. Looks at no more than 4·limit frames, so the lock is held for a few
+ * microseconds.
+ */
+export function isolateLocked(node: Node, limit: number, out: Int32Array, result: IsolateResult): void {
+  result.freed = 0;
+  result.isolated = 0;
+  result.scanned = 0;
+  refillInactiveLocked(node, limit * 2);
+  while (result.scanned < limit * 4 && result.isolated + result.freed < limit) {
+    const pfn = lruTail(node, LRU_INACTIVE);
+    if (pfn === 0) break;
+    result.scanned++;
+    lruRemoveLocked(node, pfn);
+    if (testAndClearTouch(node, pfn)) {
+      lruAddLocked(node, pfn, LRU_ACTIVE);
+      node.counters[C.pgactivate]++;
+    } else if (!freezeLocked(node, pfn)) {
+      lruAddLocked(node, pfn, LRU_INACTIVE); // pinned
+      node.counters[C.pgrotated]++;
+    } else if (!unmapLocked(node, pfn, out, result)) {
+      thawLocked(node, pfn, 0);
+      lruAddLocked(node, pfn, LRU_ACTIVE);
+      break; // no slot to be had: scanning on would find the same
+    }
+  }
+}
+
+/** The frozen page leaves the page table. False when there is no slot for it. */
+function unmapLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResult): boolean {
+  const { words } = node;
+  const pteAt = words[node.ownerAt + pfn];
+  let slot = (words[node.slotAt + pfn] - 1) as SlotIndex;
+  assert(words[pteAt] === pteFromFrame(pfn), 'owner maps the frame', pfn, words[pteAt]);
+  if (slot !== NO_SLOT) {
+    const word = slotWordLocked(node, slot) & ~W.SLOT_CACHED;
+    words[L.H_CLEAN_COPIES]--;
+    if (W.tagOf(word) !== W.SLOT_EMPTY) {
+      setSlotWordLocked(node, slot, word);
+      leavePageTable(node, pfn, pteAt, slot);
+      freeLocked(node, pfn);
+      node.counters[C.swap_clean_copies]++;
+      result.freed++;
+      return true;
+    }
+    setSlotWordLocked(node, slot, W.slotWord(W.SLOT_FRAME, pfn));
+  } else {
+    slot = allocSlotLocked(node, W.slotWord(W.SLOT_FRAME, pfn), GFP_RECLAIM);
+    if (slot === NO_SLOT) return false;
+    words[node.slotAt + pfn] = slot + 1;
+  }
+  leavePageTable(node, pfn, pteAt, slot);
+  setKindLocked(node, pfn, KIND_QUEUED);
+  words[L.H_INFLIGHT]++;
+  out[result.isolated++] = pfn;
+  return true;
+}
+
+function leavePageTable(node: Node, pfn: Pfn, pteAt: number, slot: SlotIndex): void {
+  Atomics.store(node.words, pteAt, pteFromSlot(slot));
+  bumpVersionLocked(node, pfn);
+  node.words[L.H_REGION_PAGES]--;
+  advanceAge(node);
+  const shadow = shadowByteAt(node, slot);
+  if (shadow !== 0) node.bytes[shadow] = ageBucket(node);
+}
+
+/** QUEUED → COMPRESSING. False when the page was rescued or discarded meanwhile. */
+export function claimLocked(node: Node, pfn: Pfn): boolean {
+  if ((node.words[node.kindAt + pfn] & KIND_MASK) !== KIND_QUEUED) return false;
+  setKindLocked(node, pfn, KIND_COMPRESSING);
+  node.words[node.touchAt + pfn] = node.thread; // whose work is lost if this thread dies
+  return true;
+}
+
+/** Is this still the page that was claimed at `version`? */
+export function isClaimed(node: Node, pfn: Pfn, version: number): boolean {
+  return (
+    node.words[node.versionAt + pfn] === version && (node.words[node.kindAt + pfn] & KIND_MASK) === KIND_COMPRESSING
+  );
+}
+
+/** Every byte of the page is `byte`: it needs no storage at all. */
+export function publishSameLocked(node: Node, pfn: Pfn, byte: number): void {
+  const slot = endFlight(node, pfn);
+  attachStorageLocked(node, slot, W.slotWord(W.SLOT_SAME, byte));
+  node.counters[C.swpout_zero]++;
+  releaseFrame(node, pfn);
+}
+
+/** Stores `length` compressed bytes at kernel address `source`. False when no zspage can be had; the page is then mapped again. */
+export function publishObjectLocked(node: Node, pfn: Pfn, source: number, length: number): boolean {
+  const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
+  const location = zsAllocLocked(node, slot, length, GFP_RECLAIM);
+  if (location === -1) {
+    rescueLocked(node, pfn, 0);
+    return false;
+  }
+  zsWriteLocked(node, location, source, length);
+  endFlight(node, pfn);
+  attachStorageLocked(node, slot, W.slotWord(W.SLOT_OBJECT, location));
+  node.counters[C.zswpout]++;
+  releaseFrame(node, pfn);
+  return true;
+}
+
+/** Incompressible: the frame itself becomes the storage. Nothing is gained but that reclaim will not try it again; the file tier may take it. */
+export function publishRawLocked(node: Node, pfn: Pfn): void {
+  const slot = endFlight(node, pfn);
+  setKindLocked(node, pfn, KIND_RAW);
+  node.words[node.ownerAt + pfn] = slot;
+  node.words[node.slotAt + pfn] = 0;
+  node.words[node.touchAt + pfn] = 1;
+  attachStorageLocked(node, slot, W.slotWord(W.SLOT_RAW, pfn));
+  node.counters[C.zs_incompressible]++;
+}
+
+function endFlight(node: Node, pfn: Pfn): SlotIndex {
+  const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
+  assert(slotWordLocked(node, slot) === W.slotWord(W.SLOT_FRAME, pfn), 'slot of a page in flight', slot, pfn);
+  node.words[L.H_INFLIGHT]--;
+  node.counters[C.pswpout]++;
+  return slot;
+}
+
+function releaseFrame(node: Node, pfn: Pfn): void {
+  bumpVersionLocked(node, pfn);
+  freeLocked(node, pfn);
+}
+
+/** Maps a page in flight again, with `pins` pins; its slot is given up. */
+export function rescueLocked(node: Node, pfn: Pfn, pins: number): void {
+  const { words } = node;
+  const slot = (words[node.slotAt + pfn] - 1) as SlotIndex;
+  const pteAt = words[node.ownerAt + pfn];
+  assert(words[pteAt] === pteFromSlot(slot), 'page table names the slot in flight', pfn, slot);
+  endRescue(node, pfn, slot);
+  setKindLocked(node, pfn, KIND_REGION);
+  words[node.slotAt + pfn] = 0;
+  words[node.touchAt + pfn] = 1;
+  lruAddLocked(node, pfn, LRU_ACTIVE);
+  words[L.H_REGION_PAGES]++;
+  Atomics.store(words, pteAt, pteFromFrame(pfn));
+  thawLocked(node, pfn, pins);
+  node.counters[C.swap_rescued]++;
+}
+
+/** A page in flight is discarded: slot and frame go. */
+export function cancelLocked(node: Node, pfn: Pfn): void {
+  const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
+  endRescue(node, pfn, slot);
+  freeLocked(node, pfn);
+  node.counters[C.swap_cancelled]++;
+}
+
+function endRescue(node: Node, pfn: Pfn, slot: SlotIndex): void {
+  bumpVersionLocked(node, pfn);
+  freeSlotLocked(node, slot);
+  node.words[L.H_INFLIGHT]--;
+}
+
+/** The clean copy of a mapped page is out of date: slot and storage go. */
+export function dropCleanCopyLocked(node: Node, pfn: Pfn): void {
+  const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
+  dropSlotLocked(node, slot);
+  Atomics.store(node.words, node.slotAt + pfn, 0);
+  node.words[L.H_CLEAN_COPIES]--;
+}
+
+/**
+ * Compresses claimed frames into the thread's staging buffer. `lengths[i]` becomes the compressed length, 0 for incompressible; `places[i]` the kernel address.
+ * No lock.
+ */
+export function compressBatch(node: Node, pfns: Int32Array, count: number, lengths: Int32Array, places: Int32Array): void {
+  const table = (node.areaByte + L.AREA_LZ4_TABLE) | 0;
+  let used = 0;
+  for (let i = 0; i < count; i++) {
+    assert(used + COMPRESSED_BYTES_MAX <= L.AREA_STAGING_BYTES, 'batch fits the staging buffer', i, used);
+    const target = (node.stagingByte + used) | 0;
+    lengths[i] = node.kernel.compress(pfns[i] << 12, PAGE_BYTES, target, COMPRESSED_BYTES_MAX, table);
+    places[i] = target;
+    used = (used + lengths[i] + 15) & ~15;
+  }
+}

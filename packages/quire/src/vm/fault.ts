@@ -1,0 +1,271 @@
+/**
+ * Page faults: the slow path that makes a page resident. Each loop of a fault looks at the page-table entry under the node lock, does the long work (zeroing, decoding,
+ * disk) outside it on a private frame, and takes the lock again to publish, if the entry is still what it was.
+ *
+ *   entry      word of the slot    what happens
+ *   none       –                   new frame, zeroed or filled by the writer before anybody sees it
+ *   present    –                   pin; a clean copy is dropped before a write
+ *   swapped    FRAME               rescue: the page is still there, the swap-out is void
+ *              RAW                 the storage frame is mapped as it is
+ *              SAME OBJECT FILE    new frame, decode; a read keeps the slot as clean copy, a write gives it up
+ *              LOST                error for this page's readers; a whole-page write makes it good again
+ */
+import * as L from '../arena/layout.ts';
+import { assert } from '../base/assert.ts';
+import {
+  bumpVersionLocked,
+  KIND_NEW,
+  KIND_REGION,
+  LRU_ACTIVE,
+  LRU_INACTIVE,
+  setKindLocked,
+  thawLocked,
+} from '../arena/frame.ts';
+import type { Node } from '../arena/node.ts';
+import { frameFromPte, isPresent, PTE_NONE, pteFromFrame, pteFromSlot, slotFromPte } from '../arena/pte.ts';
+import { C } from '../base/counters.ts';
+import { QuireError } from '../base/errors.ts';
+import { NO_PFN, PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
+import { GFP_USER } from '../page-alloc/gfp.ts';
+import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
+import { lruAddLocked } from '../reclaim/lru.ts';
+import { reclaimDirect } from '../swap/direct-reclaim.ts';
+import * as W from '../swap/slot-word.ts';
+import { dropSlotLocked } from '../swap/storage.ts';
+import { dropCleanCopyLocked, rescueLocked } from '../swap/swap-out.ts';
+import { freeSlotLocked, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
+import type { Memory } from './memory.ts';
+import { ensureLeafLocked, findLeaf, regionAt } from './page-table.ts';
+import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
+
+/** A page may be snatched away between two looks; more often than this in a row is a broken invariant, not bad luck. */
+const ATTEMPTS_MAX = 10_000;
+
+/** Fills a private frame before it is mapped: `target` is its first byte in `node.bytes`. */
+export type PageFiller = (node: Node, target: number) => void;
+
+/**
+ * Makes the page writable and returns its frame, pinned once. With `filler` the whole page is being overwritten: its old bytes are not brought in, and when the page
+ * had no frame the filler's bytes are in place before anybody can see it. `filled.done` says whether the filler ran.
+ */
+export function faultWrite(memory: Memory, n: number, region: number, chunk: number, page: number, filler?: PageFiller): Pfn {
+  const node = memory.nodes[n];
+  node.counters[C.pgfault]++;
+  filled.done = false;
+  for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
+    node.lock();
+    const leaf = ensureLeafLocked(node, region, chunk, GFP_USER);
+    if (leaf === 0) {
+      node.unlock();
+      needMemory(memory, n, 4);
+      continue;
+    }
+    const pfn = writeHereLocked(node, leaf + page);
+    if (pfn !== NO_PFN) {
+      node.unlock();
+      return pfn;
+    }
+    const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
+    if (fresh === NO_PFN) {
+      node.unlock();
+      needMemory(memory, n, 1);
+      continue;
+    }
+    const done = filler === undefined ? bringIn(memory, n, region, leaf + page, fresh, 1) : fillFresh(node, region, leaf + page, fresh, filler);
+    if (done) return fresh;
+  }
+  throw new QuireError('ERR_QUIRE_FAILED', 'a page fault made no progress');
+}
+
+/** Whether the last `faultWrite` of this thread with a filler has written the page already. */
+export const filled = { done: false };
+
+/** Promotes a swapped page into memory, keeping its slot as clean copy. Best effort: false when memory is short or the page moved. The node lock is not held. */
+export function faultRead(memory: Memory, n: number, region: number, chunk: number, page: number): boolean {
+  const node = memory.nodes[n];
+  node.lock();
+  // Looked up again: the leaf the caller read without the lock may be gone, and its words another table's.
+  const leaf = findLeaf(node, region, chunk);
+  const pteAt = leaf + page;
+  const pte = leaf === 0 ? PTE_NONE : node.words[pteAt];
+  if (pte === PTE_NONE || isPresent(pte)) {
+    node.unlock();
+    return true;
+  }
+  const slot = slotFromPte(pte);
+  const word = slotWordLocked(node, slot);
+  if (W.tagOf(word) === W.SLOT_FRAME) {
+    rescueLocked(node, W.payloadOf(word) as Pfn, 0);
+    node.unlock();
+    return true;
+  }
+  if (W.tagOf(word) === W.SLOT_RAW) {
+    mapRawLocked(node, pteAt, slot, W.payloadOf(word) as Pfn, 0);
+    node.unlock();
+    return true;
+  }
+  const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
+  if (fresh === NO_PFN) {
+    node.unlock();
+    return false;
+  }
+  return bringIn(memory, n, region, pteAt, fresh, 0);
+}
+
+/**
+ * Maps a page whose file object the caller has fetched, if slot and sequence are still those it was fetched under. `decode` fills a page at kernel address `target`
+ * and returns a READ_ code. Best effort: does nothing when memory is short. Throws when the object is damaged.
+ */
+export function faultFromFile(memory: Memory, n: number, region: number, chunk: number, page: number, slot: number, sequence: number, decode: (target: number) => number): void {
+  const node = memory.nodes[n];
+  node.lock();
+  const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
+  node.unlock();
+  if (fresh === NO_PFN) return;
+  const outcome = decode(fresh * PAGE_BYTES);
+  node.lock();
+  const leaf = findLeaf(node, region, chunk);
+  const current = leaf !== 0 && node.words[leaf + page] === pteFromSlot(slot as SlotIndex) && node.words[sequenceAt(slot)] === sequence;
+  if (current && outcome === READ_OK) {
+    node.counters[C.pgmajfault]++;
+    node.counters[C.pswpin]++;
+    mapSwappedLocked(node, leaf + page, slot as SlotIndex, fresh, 0);
+  } else freeLocked(node, fresh);
+  node.unlock();
+  if (current && outcome !== READ_OK) throw readError(node, outcome);
+}
+
+/** Cases that need no new frame. NO_PFN when one is needed. */
+function writeHereLocked(node: Node, pteAt: number): Pfn {
+  const pte = node.words[pteAt];
+  if (pte === PTE_NONE) return NO_PFN;
+  if (isPresent(pte)) {
+    const pfn = frameFromPte(pte);
+    if (node.words[node.slotAt + pfn] !== 0) dropCleanCopyLocked(node, pfn);
+    Atomics.add(node.words, node.pinAt + pfn, 1);
+    node.words[node.touchAt + pfn] = 1;
+    return pfn;
+  }
+  const slot = slotFromPte(pte);
+  const word = slotWordLocked(node, slot);
+  const pfn = W.payloadOf(word) as Pfn;
+  if (W.tagOf(word) === W.SLOT_FRAME) {
+    rescueLocked(node, pfn, 1);
+    return pfn;
+  }
+  if (W.tagOf(word) === W.SLOT_RAW) {
+    mapRawLocked(node, pteAt, slot, pfn, 1);
+    return pfn;
+  }
+  return NO_PFN; // even when all of it will be overwritten: until the new frame is mapped, readers must find the old page
+}
+
+/** A raw page goes back into the page table: its frame was the storage. */
+function mapRawLocked(node: Node, pteAt: number, slot: SlotIndex, pfn: Pfn, pins: number): void {
+  node.words[L.H_RAW_FRAMES]--;
+  freeSlotLocked(node, slot);
+  bumpVersionLocked(node, pfn);
+  mapLocked(node, pteAt, pfn, pins, LRU_ACTIVE);
+  node.counters[C.pswpin]++;
+}
+
+/** Publishes a frame whose bytes are in place. */
+function mapLocked(node: Node, pteAt: number, pfn: Pfn, pins: number, list: number, cleanCopy = 0): void {
+  const { words } = node;
+  setKindLocked(node, pfn, KIND_REGION);
+  words[node.ownerAt + pfn] = pteAt;
+  words[node.slotAt + pfn] = cleanCopy;
+  words[node.touchAt + pfn] = 0;
+  lruAddLocked(node, pfn, list);
+  words[L.H_REGION_PAGES]++;
+  thawLocked(node, pfn, pins);
+  // Last: whoever finds the entry finds the frame ready. Pairs with the loads of openRead and tryPin.
+  Atomics.store(words, pteAt, pteFromFrame(pfn));
+}
+
+/** The lock is held on entry, not on return. False when the entry changed meanwhile; the frame is then free again. */
+function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler: PageFiller): boolean {
+  const before = node.words[pteAt];
+  const generationAt = regionAt(region) + L.R_GENERATION;
+  const generation = node.words[generationAt];
+  node.unlock();
+  filler(node, fresh * PAGE_BYTES);
+  node.lock();
+  // Same generation: the leaf is still this region's. Same entry: still the same page, or another absence of one, which is as good.
+  if (node.words[generationAt] !== generation || node.words[pteAt] !== before || !replaceableLocked(node, before)) {
+    freeLocked(node, fresh);
+    node.unlock();
+    return false;
+  }
+  if (before !== PTE_NONE) dropSlotLocked(node, slotFromPte(before));
+  mapLocked(node, pteAt, fresh, 1, LRU_INACTIVE);
+  node.unlock();
+  filled.done = true;
+  return true;
+}
+
+function replaceableLocked(node: Node, pte: number): boolean {
+  if (pte === PTE_NONE) return true;
+  const tag = W.tagOf(slotWordLocked(node, slotFromPte(pte)));
+  return tag !== W.SLOT_FRAME && tag !== W.SLOT_RAW;
+}
+
+function zeroPage(node: Node, target: number): void {
+  node.kernel.fill(target | 0, 0, PAGE_BYTES);
+}
+
+/** Zeroes or decodes into `fresh` and maps it. The lock is held on entry, not on return. `pins` 1 = for writing, 0 = for reading. */
+function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh: Pfn, pins: number): boolean {
+  const node = memory.nodes[n];
+  const pte = node.words[pteAt];
+  if (pte === PTE_NONE) {
+    return fillFresh(node, region, pteAt, fresh, zeroPage);
+  }
+  const slot = slotFromPte(pte);
+  const word = slotWordLocked(node, slot);
+  const sequence = node.words[sequenceAt(slot)];
+  node.unlock();
+  node.counters[C.pgmajfault]++;
+  const outcome = readStorage(node, memory.device, slot, word, sequence, fresh << 12, PAGE_BYTES);
+  node.lock();
+  if (outcome !== READ_OK || node.words[pteAt] !== pte || node.words[sequenceAt(slot)] !== sequence) {
+    freeLocked(node, fresh);
+    node.unlock();
+    if (outcome !== READ_OK && outcome !== READ_RETRY) throw readError(node, outcome);
+    return false;
+  }
+  countSwapIn(node, word);
+  mapSwappedLocked(node, pteAt, slot, fresh, pins);
+  node.unlock();
+  return true;
+}
+
+function mapSwappedLocked(node: Node, pteAt: number, slot: SlotIndex, fresh: Pfn, pins: number): void {
+  if (pins > 0) {
+    dropSlotLocked(node, slot);
+    mapLocked(node, pteAt, fresh, pins, LRU_INACTIVE);
+    node.words[node.touchAt + fresh] = 1;
+    return;
+  }
+  const word = slotWordLocked(node, slot);
+  assert(!W.isCached(word), 'slot of a swapped page has no frame', slot);
+  setSlotWordLocked(node, slot, word | W.SLOT_CACHED);
+  mapLocked(node, pteAt, fresh, 0, LRU_INACTIVE, slot + 1);
+  node.words[node.touchAt + fresh] = 1;
+  node.words[L.H_CLEAN_COPIES]++;
+}
+
+function countSwapIn(node: Node, word: number): void {
+  const tag = W.tagOf(word);
+  node.counters[C.pswpin]++;
+  if (tag === W.SLOT_SAME) node.counters[C.swpin_zero]++;
+  else if (tag === W.SLOT_OBJECT) node.counters[C.zswpin]++;
+}
+
+/** Direct reclaim, or the error that says all is full. */
+export function needMemory(memory: Memory, n: number, frames: number): void {
+  if (reclaimDirect(memory.reclaimers[n], frames)) return;
+  memory.nodes[n].counters[C.swap_full]++;
+  if (!memory.hasSwap) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the budget is used up and no swap tier was configured');
+  throw new QuireError('ERR_QUIRE_SWAP_FULL', 'the budget and every swap tier are full');
+}

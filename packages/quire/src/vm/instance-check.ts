@@ -1,0 +1,57 @@
+/** The whole instance checked, O(everything): for tests, and for `close`. No thread may be at work. */
+import * as L from '../arena/layout.ts';
+import { assert } from '../base/assert.ts';
+import { FROZEN, KIND_CACHED, KIND_MASK, KIND_RAW, KIND_REGION, KIND_TABLE, KIND_THREAD, KIND_ZS, KIND_ZS_TAIL } from '../arena/frame.ts';
+import type { Node } from '../arena/node.ts';
+import { pteFromFrame } from '../arena/pte.ts';
+import { checkBuddy } from '../page-alloc/buddy.ts';
+import { checkLru } from '../reclaim/lru.ts';
+import { checkFileSegments } from '../swap/file-segments.ts';
+import { checkSwapTable } from '../swap/swap-table.ts';
+
+/** Throws AssertionError when a structure is damaged or a count is wrong. */
+export function checkNode(node: Node): void {
+  checkLru(node);
+  checkSwapTable(node);
+  if (node.words[L.H_FILE_SEGMENTS] > 0) checkFileSegments(node);
+  let cached = 0;
+  for (let index = 0; index < L.THREADS_MAX; index++) {
+    cached += node.words[L.THREADS_AT + index * L.THREAD_WORDS + L.T_CACHE_COUNT];
+  }
+  assert(checkBuddy(node) + cached === node.words[L.H_FREE_FRAMES], 'free frames', cached, node.words[L.H_FREE_FRAMES]);
+  const counts = countKinds(node);
+  assert(counts[KIND_CACHED] === cached, 'cached frames', counts[KIND_CACHED], cached);
+  assert(counts[KIND_REGION] === node.words[L.H_REGION_PAGES], 'region pages', counts[KIND_REGION], node.words[L.H_REGION_PAGES]);
+  assert(counts[KIND_ZS] + counts[KIND_ZS_TAIL] === node.words[L.H_ZS_FRAMES], 'pool frames', counts[KIND_ZS], node.words[L.H_ZS_FRAMES]);
+  assert(counts[KIND_RAW] === node.words[L.H_RAW_FRAMES], 'raw frames', counts[KIND_RAW], node.words[L.H_RAW_FRAMES]);
+  assert(counts[KIND_TABLE] === node.words[L.H_TABLE_FRAMES], 'table frames', counts[KIND_TABLE], node.words[L.H_TABLE_FRAMES]);
+}
+
+function countKinds(node: Node): number[] {
+  const counts = new Array<number>(16).fill(0);
+  const { words } = node;
+  for (let pfn = node.firstFree; pfn < node.frames; pfn++) {
+    const kind = words[node.kindAt + pfn] & KIND_MASK;
+    counts[kind]++;
+    if (kind === KIND_REGION) {
+      assert(words[words[node.ownerAt + pfn]] === pteFromFrame(pfn as never), 'frame and entry name each other', pfn);
+      assert(words[node.pinAt + pfn] >= 0, 'mapped frame is not frozen', pfn);
+    } else assert(words[node.pinAt + pfn] === FROZEN, 'unmapped frame is frozen', pfn, words[node.pinAt + pfn]);
+  }
+  return counts;
+}
+
+/** After every region is closed: nothing but tables of the instance itself is left. Throws AssertionError. */
+export function checkEmpty(node: Node): void {
+  checkNode(node);
+  const left = node.frames - node.firstFree - node.words[L.H_FREE_FRAMES];
+  let areas = 0;
+  for (let pfn = node.firstFree; pfn < node.frames; pfn++) {
+    if ((node.words[node.kindAt + pfn] & KIND_MASK) === KIND_THREAD) areas += 1 << L.AREA_ORDER;
+  }
+  const segmentTables = node.words.subarray(L.FILE_SEGMENT_ROOTS_AT, L.FILE_SEGMENT_ROOTS_AT + L.FILE_SEGMENT_ROOTS).filter((root) => root !== 0).length;
+  // A thread's current cluster may keep its chunk.
+  const chunks = node.words.subarray(L.CLUSTER_ROOTS_AT, L.CLUSTER_ROOTS_AT + L.CLUSTER_ROOTS).filter((root) => root !== 0).length;
+  assert(node.words[L.H_SLOTS_USED] === 0, 'every slot came back', node.words[L.H_SLOTS_USED]);
+  assert(left === areas + segmentTables + chunks, 'every frame came back', left, areas + segmentTables + chunks);
+}

@@ -1,0 +1,42 @@
+/** What one thread needs to work on the nodes: their views, a reclaimer each, the device. Made by `attach` (api/instance.ts) or by a test. */
+import { H_STATE, STATE_FAILED, STATE_OPEN } from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
+import { AssertionError } from '../base/assert.ts';
+import { QuireError } from '../base/errors.ts';
+import type { Device } from '../base/port.ts';
+import { Reclaimer } from '../swap/reclaimer.ts';
+
+export class Memory {
+  readonly nodes: readonly Node[];
+  readonly reclaimers: readonly Reclaimer[];
+  readonly device: Device | undefined;
+  /** False when no tier was configured: a full node is then out of memory, not out of swap. */
+  readonly hasSwap: boolean;
+
+  constructor(nodes: readonly Node[], device: Device | undefined, hasSwap: boolean) {
+    this.nodes = nodes;
+    this.device = device;
+    this.hasSwap = hasSwap;
+    this.reclaimers = nodes.map((node) => new Reclaimer(node, device));
+  }
+
+  /** Throws ERR_QUIRE_FAILED once an invariant broke anywhere in the instance, ERR_QUIRE_CLOSED once its owner closed it. */
+  checkAlive(): void {
+    const state = Atomics.load(this.nodes[0].words, H_STATE);
+    if (state !== STATE_OPEN) throw deadError(state);
+  }
+
+  /** Latches FAILED in every node when `error` is a broken invariant or a trap of the kernels. Returns the error to throw. */
+  latch(error: unknown): unknown {
+    if (error instanceof AssertionError || (error instanceof Error && error.name === 'RuntimeError')) {
+      for (const node of this.nodes) Atomics.store(node.words, H_STATE, STATE_FAILED);
+      return new QuireError('ERR_QUIRE_FAILED', 'an invariant broke; the instance refuses further work', { cause: error });
+    }
+    return error;
+  }
+}
+
+function deadError(state: number): QuireError {
+  if (state !== STATE_FAILED) return new QuireError('ERR_QUIRE_CLOSED', 'the instance is closed');
+  return new QuireError('ERR_QUIRE_FAILED', 'the instance failed earlier and refuses further work');
+}

@@ -1,0 +1,106 @@
+/**
+ * Page tables: a radix tree a region and node, sparse.
+ *
+ *   region slot ─► 16 roots ─► directory (1,024) ─► directory (1,024) ─► leaf (512 entries, 2 KiB, one chunk of 2 MiB)
+ *
+ * Chunks of a region are dealt round the nodes, chunk c to node c mod nodes; here a chunk is already the node's own number. Entries change under the node lock only.
+ * Readers cache leaf addresses (a TLB, vm/region-space.ts) and check the region's generation, which moves before a leaf is freed.
+ */
+import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
+import { NO_PFN, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
+import { allocTableFrameLocked, allocTableLocked, freeTableFrameLocked, freeTableLocked, SLAB_2K } from '../page-alloc/table-slab.ts';
+
+const NO_LEAF = 0 as WordIndex;
+
+export function regionAt(region: number): number {
+  return L.REGIONS_AT + region * L.REGION_WORDS;
+}
+
+/** Word index of the chunk's leaf, 0 when no page of it was ever written. Any thread. */
+export function findLeaf(node: Node, region: number, chunk: number): WordIndex {
+  const { words } = node;
+  const upper = Atomics.load(words, regionAt(region) + L.R_ROOTS + (chunk >>> 20));
+  if (upper === 0) return NO_LEAF;
+  const lower = Atomics.load(words, upper * PAGE_WORDS + ((chunk >>> 10) & 1023));
+  if (lower === 0) return NO_LEAF;
+  return Atomics.load(words, lower * PAGE_WORDS + (chunk & 1023)) as WordIndex;
+}
+
+/** As `findLeaf`, building what is missing. 0 when there is no memory for it. */
+export function ensureLeafLocked(node: Node, region: number, chunk: number, gfp: number): WordIndex {
+  const { words } = node;
+  const upper = ensureDirectory(node, regionAt(region) + L.R_ROOTS + (chunk >>> 20), gfp);
+  if (upper === NO_PFN) return NO_LEAF;
+  const lower = ensureDirectory(node, upper * PAGE_WORDS + ((chunk >>> 10) & 1023), gfp);
+  if (lower === NO_PFN) return NO_LEAF;
+  const at = lower * PAGE_WORDS + (chunk & 1023);
+  if (words[at] === 0) {
+    const leaf = allocTableLocked(node, SLAB_2K, gfp);
+    if (leaf === NO_LEAF) return NO_LEAF;
+    Atomics.store(words, at, leaf);
+  }
+  return words[at] as WordIndex;
+}
+
+function ensureDirectory(node: Node, at: number, gfp: number): Pfn {
+  if (node.words[at] === 0) {
+    const pfn = allocTableFrameLocked(node, gfp);
+    if (pfn === NO_PFN) return NO_PFN;
+    Atomics.store(node.words, at, pfn);
+  }
+  return node.words[at] as Pfn;
+}
+
+/** Frees the chunk's leaf. All its entries are PTE_NONE. */
+export function freeLeafLocked(node: Node, region: number, chunk: number): void {
+  const { words } = node;
+  const upper = words[regionAt(region) + L.R_ROOTS + (chunk >>> 20)];
+  if (upper === 0) return;
+  const lower = words[upper * PAGE_WORDS + ((chunk >>> 10) & 1023)];
+  if (lower === 0) return;
+  const at = lower * PAGE_WORDS + (chunk & 1023);
+  const leaf = words[at] as WordIndex;
+  if (leaf === NO_LEAF) return;
+  // First the generation, then the leaf: whoever still sees the old generation after reading an entry read a live leaf.
+  Atomics.add(words, regionAt(region) + L.R_GENERATION, 1);
+  Atomics.store(words, at, 0);
+  freeTableLocked(node, SLAB_2K, leaf);
+}
+
+/** The next chunk at or after `from` that has a leaf, −1 when there is none. Skips empty directories whole. */
+export function nextLeafChunk(node: Node, region: number, from: number, end: number): number {
+  const { words } = node;
+  let chunk = from;
+  while (chunk < end) {
+    const upper = words[regionAt(region) + L.R_ROOTS + (chunk >>> 20)];
+    if (upper === 0) {
+      chunk = ((chunk >>> 20) + 1) * 2 ** 20;
+      continue;
+    }
+    const lower = words[upper * PAGE_WORDS + ((chunk >>> 10) & 1023)];
+    if (lower === 0) {
+      chunk = ((chunk >>> 10) + 1) * 1024;
+      continue;
+    }
+    if (words[lower * PAGE_WORDS + (chunk & 1023)] !== 0) return chunk;
+    chunk++;
+  }
+  return -1;
+}
+
+/** Frees every directory. All leaves are gone. */
+export function freeDirectoriesLocked(node: Node, region: number): void {
+  const { words } = node;
+  const roots = regionAt(region) + L.R_ROOTS;
+  for (let root = 0; root < L.ROOTS; root++) {
+    const upper = words[roots + root] as Pfn;
+    if (upper === NO_PFN) continue;
+    for (let index = 0; index < PAGE_WORDS; index++) {
+      const lower = words[upper * PAGE_WORDS + index] as Pfn;
+      if (lower !== NO_PFN) freeTableFrameLocked(node, lower);
+    }
+    Atomics.store(words, roots + root, 0);
+    freeTableFrameLocked(node, upper);
+  }
+}

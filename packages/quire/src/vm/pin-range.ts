@@ -1,0 +1,122 @@
+/**
+ * Pins of more than one page: the pages are moved into one naturally aligned block, so that they can be seen as one run of bytes. A range that is contiguous already is
+ * pinned where it is.
+ *
+ * Each page is moved by itself: copied to its place in the block while frozen, mapped there with one pin. The block is taken apart into single frames, which go back one by
+ * one when they are unpinned and reclaimed.
+ */
+import * as L from '../arena/layout.ts';
+import { bumpVersionLocked, freezeLocked, KIND_NEW, KIND_REGION, LRU_INACTIVE, setKindLocked, thawLocked, tryPin, unpin } from '../arena/frame.ts';
+import type { Node } from '../arena/node.ts';
+import { frameFromPte, pteFromFrame } from '../arena/pte.ts';
+import { outOfRange, QuireError } from '../base/errors.ts';
+import { CHUNK_BYTES, NO_PFN, PAGE_BYTES, type Pfn } from '../base/units.ts';
+import { GFP_USER } from '../page-alloc/gfp.ts';
+import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
+import { lruAddLocked, lruRemoveLocked } from '../reclaim/lru.ts';
+import { faultWrite, needMemory } from './fault.ts';
+import type { Memory } from './memory.ts';
+import { findLeaf } from './page-table.ts';
+import type { RegionSpace } from './region-space.ts';
+
+export interface HeldRange {
+  readonly node: number;
+  readonly pfns: Pfn[];
+  readonly bytes: Uint8Array;
+}
+
+/** Tries for a contiguous block before giving up: each reclaims some memory. */
+const BLOCK_TRIES = 16;
+
+/** Throws ERR_QUIRE_RANGE when the range leaves its aligned block, ERR_QUIRE_OUT_OF_MEMORY when no block can be had or a page is pinned elsewhere. */
+export function pinRange(memory: Memory, space: RegionSpace, offset: number, length: number): HeldRange {
+  const first = Math.floor(offset / PAGE_BYTES);
+  const pages = Math.floor((offset + length - 1) / PAGE_BYTES) - first + 1;
+  const order = Math.ceil(Math.log2(pages));
+  const inside = Math.floor(offset / CHUNK_BYTES) === Math.floor((offset + length - 1) / CHUNK_BYTES);
+  if (order > 9 || !inside) throw outOfRange('length', 'a range inside one 2 MiB block', length);
+  const { n, chunk, page } = space.placeOf(first * PAGE_BYTES);
+  const node = memory.nodes[n];
+  const pfns: Pfn[] = [];
+  try {
+    for (let i = 0; i < pages; i++) pfns.push(faultWrite(memory, n, space.region, chunk, page + i));
+    if (!isRun(pfns)) moveToBlock(memory, n, space.region, chunk, page, pfns, order);
+  } catch (error) {
+    for (const pfn of pfns) unpin(node, pfn);
+    throw error;
+  }
+  const start = pfns[0] * PAGE_BYTES + (offset % PAGE_BYTES);
+  return { node: n, pfns, bytes: node.bytes.subarray(start, start + length) };
+}
+
+export function unpinRange(memory: Memory, held: HeldRange): void {
+  for (const pfn of held.pfns) unpin(memory.nodes[held.node], pfn);
+}
+
+function isRun(pfns: readonly Pfn[]): boolean {
+  return pfns.every((pfn, i) => pfn === pfns[0] + i);
+}
+
+/** Replaces each pinned frame of `pfns` by the frame of a block, in place. */
+function moveToBlock(memory: Memory, n: number, region: number, chunk: number, page: number, pfns: Pfn[], order: number): void {
+  const node = memory.nodes[n];
+  const block = takeBlock(memory, n, order);
+  let moved = 0;
+  for (; moved < pfns.length; moved++) {
+    if (!movePage(node, region, chunk, page + moved, pfns[moved], (block + moved) as Pfn)) break;
+    pfns[moved] = (block + moved) as Pfn;
+  }
+  node.lock();
+  for (let i = moved; i < 1 << order; i++) freeLocked(node, (block + i) as Pfn);
+  node.unlock();
+  if (moved < pfns.length) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'a page of the range is pinned elsewhere');
+}
+
+/** A block, taken apart into frames of order 0. */
+function takeBlock(memory: Memory, n: number, order: number): Pfn {
+  const node = memory.nodes[n];
+  for (let attempt = 0; attempt < BLOCK_TRIES; attempt++) {
+    node.lock();
+    const block = allocLocked(node, order, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
+    for (let i = 0; block !== NO_PFN && i < 1 << order; i++) {
+      setKindLocked(node, (block + i) as Pfn, KIND_NEW);
+      node.words[node.touchAt + block + i] = node.thread;
+    }
+    node.unlock();
+    if (block !== NO_PFN) return block;
+    needMemory(memory, n, 1 << order);
+  }
+  throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no contiguous block of memory for the pin');
+}
+
+/** Our pin is the only one, or it cannot move. */
+function movePage(node: Node, region: number, chunk: number, page: number, from: Pfn, to: Pfn): boolean {
+  node.lock();
+  unpin(node, from);
+  const frozen = freezeLocked(node, from);
+  if (!frozen) {
+    // Held by somebody else: take our pin again, the page has not moved (the lock is held).
+    tryPin(node, from);
+    node.unlock();
+    return false;
+  }
+  const pteAt = findLeaf(node, region, chunk) + page;
+  if (node.words[pteAt] !== pteFromFrame(from) || frameFromPte(node.words[pteAt]) !== from) {
+    thawLocked(node, from, 1);
+    node.unlock();
+    return false;
+  }
+  node.kernel.copy(to << 12, from << 12, PAGE_BYTES);
+  bumpVersionLocked(node, from);
+  lruRemoveLocked(node, from);
+  setKindLocked(node, to, KIND_REGION);
+  node.words[node.ownerAt + to] = pteAt;
+  node.words[node.slotAt + to] = 0;
+  node.words[node.touchAt + to] = 1;
+  lruAddLocked(node, to, LRU_INACTIVE);
+  thawLocked(node, to, 1);
+  Atomics.store(node.words, pteAt, pteFromFrame(to));
+  freeLocked(node, from);
+  node.unlock();
+  return true;
+}

@@ -1,0 +1,337 @@
+/**
+ * A region as one thread sees it (vm/page-space.ts is the contract). Reading a resident page takes no lock and stores nothing but a touch mark:
+ *
+ *   open    leaf from the TLB · entry · frame version · entry again · generation       all as loaded, in this order
+ *   close   frame version unchanged                                                    the bytes in between were this page's
+ *
+ * The version moves before a frame is unmapped, so an unchanged version spans the whole read (vmcache's optimistic latch, with the version kept per
+ * frame). The generation moves before a leaf is freed, so an unchanged generation means the entry was read from a live leaf.
+ *
+ * A swapped page is read where it lies (transient read): decoded into a scratch page of this thread, only as far as wanted, and validated by the slot's sequence. Its
+ * second touch within the working-set distance brings it in (reclaim/working-set.ts).
+ */
+import * as L from '../arena/layout.ts';
+import { closingLoad } from '../arena/fence.ts';
+import { tryPin, unpin } from '../arena/frame.ts';
+import type { Node } from '../arena/node.ts';
+import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts';
+import { C } from '../base/counters.ts';
+import { QuireError } from '../base/errors.ts';
+import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
+import { advanceAge, ageBucket, isRefaultClose } from '../reclaim/working-set.ts';
+import * as W from '../swap/slot-word.ts';
+import { peekSlot, sequenceAt, shadowByteAt } from '../swap/swap-table.ts';
+import { faultRead, faultWrite, filled } from './fault.ts';
+import type { Memory } from './memory.ts';
+import { findLeaf, regionAt } from './page-table.ts';
+import type { PageSpace, PageView } from './page-space.ts';
+import { createPageView } from './page-space.ts';
+import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
+import { discardRange } from './unmap.ts';
+
+/** Leaves remembered a region and thread: 1,024 chunks of 2 MiB, 2 GiB without a walk. */
+const TLB_ENTRIES = 1024;
+/** A reader overtaken this often in a row by reclaim takes a page in instead of trying on. */
+const RETRIES_MAX = 1_000_000;
+
+const ZERO_WORDS = new Int32Array(PAGE_WORDS);
+const ZERO_BYTES = new Uint8Array(ZERO_WORDS.buffer);
+
+export class RegionSpace implements PageSpace {
+  readonly size: number;
+  readonly region: number;
+  private readonly memory: Memory;
+  private readonly nodes: readonly Node[];
+  private readonly nodeCount: number;
+  private readonly generationAt: number;
+  private readonly tlbChunks = new Int32Array(TLB_ENTRIES).fill(-1);
+  private readonly tlbLeaves = new Int32Array(TLB_ENTRIES);
+  private tlbGeneration = -1;
+  /** Set by openSwapped for openRead: bring the page in, then look again. */
+  private promote = false;
+  private readonly view: PageView = createPageView();
+
+  constructor(memory: Memory, region: number, size: number) {
+    this.memory = memory;
+    this.region = region;
+    this.size = size;
+    this.nodes = memory.nodes;
+    this.nodeCount = memory.nodes.length;
+    this.generationAt = regionAt(region) + L.R_GENERATION;
+  }
+
+  read(offset: number, target: Uint8Array, targetOffset: number, length: number): void {
+    let at = offset;
+    let to = targetOffset;
+    const end = offset + length;
+    while (at < end) {
+      const inPage = at % PAGE_BYTES;
+      const step = Math.min(PAGE_BYTES - inPage, end - at);
+      this.readInPage(at, inPage, step, target, to);
+      at += step;
+      to += step;
+    }
+  }
+
+  private readInPage(offset: number, inPage: number, length: number, target: Uint8Array, to: number): void {
+    const { view } = this;
+    for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
+      this.openRead(offset, inPage + length, view);
+      const from = view.byte + inPage;
+      target.set(view.bytes.subarray(from, from + length), to);
+      if (this.closeRead(view)) return;
+    }
+    throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
+  }
+
+  write(offset: number, source: Uint8Array, sourceOffset: number, length: number): void {
+    let at = offset;
+    let from = sourceOffset;
+    const end = offset + length;
+    while (at < end) {
+      const inPage = at % PAGE_BYTES;
+      const step = Math.min(PAGE_BYTES - inPage, end - at);
+      if (step === PAGE_BYTES) this.writePage(at, source, from);
+      else this.writeInPage(at, inPage, step, source, from);
+      at += step;
+      from += step;
+    }
+  }
+
+  private writeInPage(offset: number, inPage: number, length: number, source: Uint8Array, from: number): void {
+    const { view } = this;
+    this.openWrite(offset, view);
+    const to = view.byte + inPage;
+    view.bytes.set(from === 0 && length === source.length ? source : source.subarray(from, from + length), to);
+    this.closeWrite(view);
+  }
+
+  /** A whole page: bytes that were swapped out need not come back first. */
+  private writePage(offset: number, source: Uint8Array, from: number): void {
+    const { view } = this;
+    const page = from === 0 && source.length === PAGE_BYTES ? source : source.subarray(from, from + PAGE_BYTES);
+    if (this.pinResident(offset, view)) {
+      view.bytes.set(page, view.byte);
+      this.closeWrite(view);
+      return;
+    }
+    const { n, chunk, page: index } = this.placeOf(offset);
+    const pfn = faultWrite(this.memory, n, this.region, chunk, index, (node, target) => node.bytes.set(page, target));
+    const node = this.nodes[n];
+    if (!filled.done) node.bytes.set(page, pfn * PAGE_BYTES);
+    unpin(node, pfn);
+  }
+
+  fill(offset: number, byte: number, length: number): void {
+    const { view } = this;
+    let at = offset;
+    const end = offset + length;
+    while (at < end) {
+      const inPage = at % PAGE_BYTES;
+      const step = Math.min(PAGE_BYTES - inPage, end - at);
+      this.openWrite(at, view);
+      this.nodes[view.node].kernel.fill((view.byte + inPage) | 0, byte, step);
+      this.closeWrite(view);
+      at += step;
+    }
+  }
+
+  discard(offset: number, length: number): void {
+    const first = Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES;
+    const last = Math.floor((offset + length) / PAGE_BYTES) * PAGE_BYTES;
+    if (first > last) {
+      this.zeroPart(offset, length);
+      return;
+    }
+    if (first > offset) this.zeroPart(offset, first - offset);
+    if (offset + length > last) this.zeroPart(last, offset + length - last);
+    discardRange(this.memory, this.region, first, last);
+  }
+
+  /** Zeroes part of a page; a page that is not there is zero already. */
+  private zeroPart(offset: number, length: number): void {
+    const { n, chunk, page } = this.placeOf(offset);
+    const leaf = findLeaf(this.nodes[n], this.region, chunk);
+    if (leaf === 0 || Atomics.load(this.nodes[n].words, leaf + page) === PTE_NONE) return;
+    this.fill(offset, 0, length);
+  }
+
+  openRead(offset: number, neededEnd: number, view: PageView): void {
+    const chunk = Math.floor(offset / CHUNK_BYTES);
+    const page = (offset - chunk * CHUNK_BYTES) >>> 12;
+    const n = this.nodeCount === 1 ? 0 : chunk % this.nodeCount;
+    const local = this.nodeCount === 1 ? chunk : Math.floor(chunk / this.nodeCount);
+    const node = this.nodes[n];
+    const { words } = node;
+    for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
+      const generation = Atomics.load(this.nodes[0].words, this.generationAt);
+      const leaf = this.leafOf(node, chunk, local, generation);
+      if (leaf === 0) return openZeros(view);
+      const pte = Atomics.load(words, leaf + page);
+      if (isPresent(pte)) {
+        const pfn = frameFromPte(pte);
+        const version = Atomics.load(words, node.versionAt + pfn);
+        if (Atomics.load(words, leaf + page) === pte && this.isCurrent(generation)) {
+          if (words[node.touchAt + pfn] === 0) words[node.touchAt + pfn] = 1;
+          return openFrame(node, pfn, version, view);
+        }
+      } else if (pte === PTE_NONE) {
+        if (this.isCurrent(generation)) return openZeros(view);
+      } else if (this.openSwapped(n, leaf + page, pte, generation, neededEnd, view)) {
+        return;
+      } else if (this.promote) {
+        this.promote = false;
+        faultRead(this.memory, n, this.region, local, page);
+      }
+      node.counters[C.optimistic_retries]++;
+    }
+    throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
+  }
+
+  closeRead(view: PageView): boolean {
+    if (view.pfn < 0) return true;
+    const node = this.nodes[view.node];
+    return closingLoad(node.words, node.versionAt + view.pfn) === view.version;
+  }
+
+  openWrite(offset: number, view: PageView): void {
+    if (this.pinResident(offset, view)) return;
+    const { n, chunk, page } = this.placeOf(offset);
+    const pfn = faultWrite(this.memory, n, this.region, chunk, page);
+    openFrame(this.nodes[n], pfn, 0, view);
+  }
+
+  closeWrite(view: PageView): void {
+    unpin(this.nodes[view.node], view.pfn as Pfn);
+  }
+
+  /** Pins the page for writing if it is resident and has no clean copy: two atomic operations, no lock. */
+  private pinResident(offset: number, view: PageView): boolean {
+    const chunk = Math.floor(offset / CHUNK_BYTES);
+    const page = (offset - chunk * CHUNK_BYTES) >>> 12;
+    const n = this.nodeCount === 1 ? 0 : chunk % this.nodeCount;
+    const local = this.nodeCount === 1 ? chunk : Math.floor(chunk / this.nodeCount);
+    const node = this.nodes[n];
+    const { words } = node;
+    const generation = Atomics.load(this.nodes[0].words, this.generationAt);
+    const leaf = this.leafOf(node, chunk, local, generation);
+    if (leaf === 0) return false;
+    const pte = Atomics.load(words, leaf + page);
+    if (!isPresent(pte)) return false;
+    const pfn = frameFromPte(pte);
+    if (!tryPin(node, pfn)) return false;
+    // The pin holds off every unmap from now on; was the entry still this frame's when it took hold?
+    if (Atomics.load(words, leaf + page) !== pte || !this.isCurrent(generation) || Atomics.load(words, node.slotAt + pfn) !== 0) {
+      unpin(node, pfn);
+      return false;
+    }
+    if (words[node.touchAt + pfn] === 0) words[node.touchAt + pfn] = 1;
+    openFrame(node, pfn, 0, view);
+    return true;
+  }
+
+  /** True when the view holds the page, false to look again. */
+  private openSwapped(n: number, pteAt: number, pte: number, generation: number, neededEnd: number, view: PageView): boolean {
+    const node = this.nodes[n];
+    const slot = slotFromPte(pte);
+    const sequence = Atomics.load(node.words, sequenceAt(slot));
+    if (Atomics.load(node.words, pteAt) !== pte || !this.isCurrent(generation)) return false;
+    const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
+    const tag = W.tagOf(word);
+    if (tag === W.SLOT_FRAME || tag === W.SLOT_RAW) return openStorageFrame(node, slot, word, view);
+    if (tag === W.SLOT_FREE || tag === W.SLOT_EMPTY) return false;
+    if (this.shouldPromote(node, slot)) {
+      this.promote = true;
+      return false;
+    }
+    node.counters[C.transient_reads]++;
+    const scratch = node.nextScratch();
+    const outcome = readStorage(node, this.memory.device, slot, word, sequence, scratch | 0, neededEnd);
+    if (outcome === READ_RETRY) return false;
+    if (outcome !== READ_OK) throw readError(node, outcome);
+    markStorageUsed(node, word);
+    view.words = node.words;
+    view.bytes = node.bytes;
+    view.byte = scratch;
+    view.word = scratch >>> 2;
+    view.pfn = -1;
+    return true;
+  }
+
+  /** Second touch within the working-set distance, and memory to spare for it. Leaves the age of this touch behind. */
+  private shouldPromote(node: Node, slot: number): boolean {
+    const at = shadowByteAt(node, slot);
+    if (at === 0 || at >= node.bytes.length) return false;
+    const bucket = ageBucket(node);
+    const shadow = node.bytes[at];
+    advanceAge(node);
+    node.bytes[at] = bucket;
+    if (!isRefaultClose(bucket, shadow)) return false;
+    if (node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN]) return false;
+    node.counters[C.workingset_refault_anon]++;
+    return true;
+  }
+
+  /** Is the generation still the one the leaf was looked up under? */
+  private isCurrent(generation: number): boolean {
+    return Atomics.load(this.nodes[0].words, this.generationAt) === generation;
+  }
+
+  private leafOf(node: Node, chunk: number, local: number, generation: number): WordIndex {
+    if (generation !== this.tlbGeneration) {
+      this.tlbChunks.fill(-1);
+      this.tlbGeneration = generation;
+    }
+    const index = chunk & (TLB_ENTRIES - 1);
+    if (this.tlbChunks[index] === chunk) return this.tlbLeaves[index] as WordIndex;
+    const leaf = findLeaf(node, this.region, local);
+    if (leaf !== 0) {
+      this.tlbChunks[index] = chunk;
+      this.tlbLeaves[index] = leaf;
+    }
+    return leaf;
+  }
+
+  /** Node, the node's chunk number, and the page in it. */
+  placeOf(offset: number): { n: number; chunk: number; page: number } {
+    const chunk = Math.floor(offset / CHUNK_BYTES);
+    const page = (offset - chunk * CHUNK_BYTES) >>> 12;
+    return { n: chunk % this.nodeCount, chunk: Math.floor(chunk / this.nodeCount), page };
+  }
+}
+
+function openZeros(view: PageView): void {
+  view.words = ZERO_WORDS;
+  view.bytes = ZERO_BYTES;
+  view.byte = 0;
+  view.word = 0;
+  view.pfn = -1;
+}
+
+function openFrame(node: Node, pfn: Pfn, version: number, view: PageView): void {
+  view.words = node.words;
+  view.bytes = node.bytes;
+  view.byte = pfn * PAGE_BYTES;
+  view.word = pfn * PAGE_WORDS;
+  view.pfn = pfn;
+  view.version = version;
+  view.node = node.index;
+}
+
+/** A page in flight, or kept raw: its bytes lie in a frame and are read there, under the frame's version. */
+function openStorageFrame(node: Node, slot: number, word: number, view: PageView): boolean {
+  const pfn = W.payloadOf(word) as Pfn;
+  if (pfn >= node.frames) return false;
+  const version = Atomics.load(node.words, node.versionAt + pfn);
+  if ((peekSlot(node, slot) & ~W.SLOT_CACHED) !== word) return false;
+  if (node.words[node.touchAt + pfn] === 0) node.words[node.touchAt + pfn] = 1;
+  openFrame(node, pfn, version, view);
+  return true;
+}
+
+/** The zspage was used: the demotion clock passes it. Tail frames carry the mark to no one; their head is marked instead. */
+function markStorageUsed(node: Node, word: number): void {
+  if (W.tagOf(word) !== W.SLOT_OBJECT) return;
+  const pfn = W.locationPfn(W.payloadOf(word));
+  if (pfn < node.frames && node.words[node.touchAt + pfn] === 0) node.words[node.touchAt + pfn] = 1;
+}

@@ -1,0 +1,124 @@
+/**
+ * The region table, in node 0: which regions exist, how large, under what name. 512 slots of 256 bytes; the page-table roots of the same slot number are in every node.
+ * A region lives while any thread has it open (R_REFS) and goes, pages and tables, with the last.
+ */
+import * as L from '../arena/layout.ts';
+import { assert } from '../base/assert.ts';
+import type { Node } from '../arena/node.ts';
+import { QuireError } from '../base/errors.ts';
+import { CHUNK_BYTES, NO_PFN, type Pfn } from '../base/units.ts';
+import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
+import { allocTableFrameLocked, freeTableFrameLocked } from '../page-alloc/table-slab.ts';
+import type { Memory } from './memory.ts';
+import { regionAt } from './page-table.ts';
+import { destroyRegion } from './unmap.ts';
+
+const STATE_FREE = 0;
+const STATE_USED = 1;
+const STATE_CLOSING = 2;
+
+export const REGION_BYTES_MAX = 2 ** 45;
+
+export interface RegionInfo {
+  readonly region: number;
+  readonly chunks: number;
+  readonly created: boolean;
+}
+
+/**
+ * Opens the region `name`, or makes it when there is none; '' always makes a new one. `chunks` is its size in 2 MiB chunks; an existing region keeps its own.
+ * Throws ERR_QUIRE_OUT_OF_MEMORY when the table is full.
+ */
+export function openRegion(memory: Memory, name: string, chunks: number): RegionInfo {
+  const node = memory.nodes[0];
+  const encoded = new TextEncoder().encode(name);
+  assert(encoded.length <= L.R_NAME_BYTES_MAX, 'region name checked by the caller', encoded.length);
+  node.lock();
+  const found = name === '' ? -1 : findLocked(node, encoded);
+  const region = found >= 0 ? found : findFreeLocked(node);
+  if (region >= 0) {
+    const at = regionAt(region);
+    if (found < 0) formatLocked(node, at, encoded, chunks);
+    node.words[at + L.R_REFS]++;
+  }
+  node.unlock();
+  if (region < 0) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', `at most ${L.REGIONS_MAX} regions can be open`);
+  return { region, chunks: node.words[regionAt(region) + L.R_CHUNKS_LOW], created: found < 0 };
+}
+
+function findLocked(node: Node, name: Uint8Array): number {
+  for (let region = 0; region < L.REGIONS_MAX; region++) {
+    const at = regionAt(region);
+    if (node.words[at + L.R_STATE] !== STATE_USED || node.words[at + L.R_NAME_BYTES] !== name.length) continue;
+    const start = (at + L.R_NAME) * 4;
+    if (name.every((byte, i) => node.bytes[start + i] === byte)) return region;
+  }
+  return -1;
+}
+
+function findFreeLocked(node: Node): number {
+  for (let region = 0; region < L.REGIONS_MAX; region++) {
+    if (node.words[regionAt(region) + L.R_STATE] === STATE_FREE) return region;
+  }
+  return -1;
+}
+
+function formatLocked(node: Node, at: number, name: Uint8Array, chunks: number): void {
+  node.words[at + L.R_CHUNKS_LOW] = chunks;
+  node.words[at + L.R_REFS] = 0;
+  node.words[at + L.R_CONTROL] = 0;
+  node.words[at + L.R_NAME_BYTES] = name.length;
+  node.bytes.set(name, (at + L.R_NAME) * 4);
+  Atomics.store(node.words, at + L.R_STATE, STATE_USED);
+}
+
+/** Gives up one use; the last one frees everything the region holds. Returns true when it did. */
+export function closeRegion(memory: Memory, region: number): boolean {
+  const node = memory.nodes[0];
+  const at = regionAt(region);
+  node.lock();
+  const refs = --node.words[at + L.R_REFS];
+  assert(refs >= 0, 'region closed once a use', region, refs);
+  if (refs === 0) node.words[at + L.R_STATE] = STATE_CLOSING;
+  node.unlock();
+  if (refs > 0) return false;
+  Atomics.add(node.words, at + L.R_GENERATION, 1);
+  destroyRegion(memory, region, node.words[at + L.R_CHUNKS_LOW]);
+  node.lock();
+  const control = node.words[at + L.R_CONTROL] as Pfn;
+  if (control !== NO_PFN) freeTableFrameLocked(node, control);
+  node.words[at + L.R_CONTROL] = 0;
+  Atomics.store(node.words, at + L.R_STATE, STATE_FREE);
+  node.unlock();
+  return true;
+}
+
+/** 1,024 zeroed words that stay resident, for a structure that lives in the region. Made at the first call; undefined when there is no frame. */
+export function controlWords(memory: Memory, region: number): Int32Array | undefined {
+  const node = memory.nodes[0];
+  const at = regionAt(region) + L.R_CONTROL;
+  node.lock();
+  if (node.words[at] === NO_PFN) node.words[at] = allocTableFrameLocked(node, GFP_RECLAIM);
+  const pfn = node.words[at];
+  node.unlock();
+  return pfn === NO_PFN ? undefined : new Int32Array(node.memory.buffer, pfn * 4096, 1024);
+}
+
+/** Regions in use, for `close` and `stats`. */
+export function regionsInUse(node: Node): number[] {
+  const used: number[] = [];
+  for (let region = 0; region < L.REGIONS_MAX; region++) {
+    if (node.words[regionAt(region) + L.R_STATE] !== STATE_FREE) used.push(region);
+  }
+  return used;
+}
+
+/** Frees a region whatever its uses: the instance is closing. */
+export function forceCloseRegion(memory: Memory, region: number): void {
+  memory.nodes[0].words[regionAt(region) + L.R_REFS] = 1;
+  closeRegion(memory, region);
+}
+
+export function chunksFor(bytes: number): number {
+  return Math.ceil(bytes / CHUNK_BYTES);
+}

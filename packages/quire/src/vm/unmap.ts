@@ -1,0 +1,123 @@
+/** Pages leave a region: discard and close. Whole pages only; needs no memory and cannot fail. */
+import * as L from '../arena/layout.ts';
+import { bumpVersionLocked, freezeLocked } from '../arena/frame.ts';
+import type { Node } from '../arena/node.ts';
+import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts';
+import { CHUNK_BYTES, CHUNK_PAGES, PAGE_BYTES, type Pfn } from '../base/units.ts';
+import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { lruRemoveLocked } from '../reclaim/lru.ts';
+import * as W from '../swap/slot-word.ts';
+import { dropSlotLocked } from '../swap/storage.ts';
+import { cancelLocked, dropCleanCopyLocked } from '../swap/swap-out.ts';
+import { slotWordLocked } from '../swap/swap-table.ts';
+import type { Memory } from './memory.ts';
+import { findLeaf, freeDirectoriesLocked, freeLeafLocked, nextLeafChunk, regionAt } from './page-table.ts';
+
+/** Entries cleared in one hold of the lock. */
+const UNMAP_BATCH = 64;
+
+/** Clears the pages of `[first, last)`, byte offsets of whole pages. A pinned page cannot go: it is zeroed where it is. */
+export function discardRange(memory: Memory, region: number, first: number, last: number): void {
+  const count = memory.nodes.length;
+  let chunk = Math.floor(first / CHUNK_BYTES);
+  while (chunk * CHUNK_BYTES < last) {
+    const node = memory.nodes[chunk % count];
+    const local = Math.floor(chunk / count);
+    const start = Math.max(first - chunk * CHUNK_BYTES, 0) / PAGE_BYTES;
+    const end = Math.min(last - chunk * CHUNK_BYTES, CHUNK_BYTES) / PAGE_BYTES;
+    if (findLeaf(node, region, local) === 0) {
+      chunk = skipAbsent(memory, region, chunk, last);
+      continue;
+    }
+    discardInChunk(memory, node, region, local, start, end);
+    chunk++;
+  }
+}
+
+/** The next chunk of any node that has a leaf, at most the end. */
+function skipAbsent(memory: Memory, region: number, chunk: number, last: number): number {
+  const count = memory.nodes.length;
+  const end = Math.ceil(last / CHUNK_BYTES);
+  let next = end;
+  for (let n = 0; n < count; n++) {
+    const from = Math.ceil((chunk + 1 - n) / count);
+    const found = nextLeafChunk(memory.nodes[n], region, Math.max(from, 0), Math.ceil((end - n) / count));
+    if (found >= 0) next = Math.min(next, found * count + n);
+  }
+  return next;
+}
+
+function discardInChunk(memory: Memory, node: Node, region: number, local: number, start: number, end: number): void {
+  let pinned = false;
+  for (let page = start; page < end; page += UNMAP_BATCH) {
+    node.lock();
+    // Looked up under the lock: another discard may have freed the leaf since.
+    const leaf = findLeaf(node, region, local);
+    for (let i = page; leaf !== 0 && i < Math.min(end, page + UNMAP_BATCH); i++) {
+      if (!unmapPageLocked(node, leaf + i)) pinned = true;
+    }
+    node.unlock();
+  }
+  if (pinned || end - start < CHUNK_PAGES) return;
+  node.lock();
+  const leaf = findLeaf(node, region, local);
+  // Another thread may have written a page meanwhile.
+  if (leaf !== 0 && isEmpty(node, leaf)) freeLeaf(memory, node, region, local);
+  node.unlock();
+}
+
+function isEmpty(node: Node, leaf: number): boolean {
+  for (let i = 0; i < CHUNK_PAGES; i++) if (node.words[leaf + i] !== PTE_NONE) return false;
+  return true;
+}
+
+function freeLeaf(memory: Memory, node: Node, region: number, local: number): void {
+  // Readers check the generation in node 0; the leaf's own node keeps one too, for faults under its lock.
+  if (node !== memory.nodes[0]) Atomics.add(memory.nodes[0].words, regionAt(region) + L.R_GENERATION, 1);
+  freeLeafLocked(node, region, local);
+}
+
+/** False when the page is pinned: it then reads as zeros but stays. */
+function unmapPageLocked(node: Node, pteAt: number): boolean {
+  const { words } = node;
+  const pte = words[pteAt];
+  if (pte === PTE_NONE) return true;
+  if (isPresent(pte)) return unmapPresentLocked(node, pteAt, frameFromPte(pte));
+  const slot = slotFromPte(pte);
+  const word = slotWordLocked(node, slot);
+  Atomics.store(words, pteAt, PTE_NONE);
+  if (W.tagOf(word) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(word) as Pfn);
+  else dropSlotLocked(node, slot);
+  return true;
+}
+
+function unmapPresentLocked(node: Node, pteAt: number, pfn: Pfn): boolean {
+  if (node.words[node.slotAt + pfn] !== 0) dropCleanCopyLocked(node, pfn);
+  if (!freezeLocked(node, pfn)) {
+    node.kernel.fill(pfn << 12, 0, PAGE_BYTES);
+    return false;
+  }
+  Atomics.store(node.words, pteAt, PTE_NONE);
+  bumpVersionLocked(node, pfn);
+  lruRemoveLocked(node, pfn);
+  node.words[L.H_REGION_PAGES]--;
+  freeLocked(node, pfn);
+  return true;
+}
+
+/** Frees every page and table of a region in every node. Nobody uses it any more. */
+export function destroyRegion(memory: Memory, region: number, chunks: number): void {
+  const count = memory.nodes.length;
+  for (const node of memory.nodes) {
+    let local = 0;
+    for (;;) {
+      local = nextLeafChunk(node, region, local, Math.ceil(chunks / count));
+      if (local < 0) break;
+      discardInChunk(memory, node, region, local, 0, CHUNK_PAGES);
+      local++;
+    }
+    node.lock();
+    freeDirectoriesLocked(node, region);
+    node.unlock();
+  }
+}

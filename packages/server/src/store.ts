@@ -1,0 +1,14 @@
+/** What the server stands on: numbered byte maps that share one budget. `quire-store.ts` opens the real one. */
+import type { ByteMap } from 'quire';
+
+export interface Store {
+  /** The map of database `index`, made on first use. */
+  database(index: number): ByteMap;
+  /** Bytes of the budget in use. */
+  memoryUsed(): number;
+  /** Bytes. */
+  readonly budget: number;
+  /** Counters for INFO's `quire` section. */
+  stats(): Record<string, number>;
+  close(): Promise<void>;
+}
