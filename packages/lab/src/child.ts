@@ -26,6 +26,11 @@ interface Ending {
   readonly isWrongAnswer: boolean;
 }
 
+/** A child that ended before its work was done: killed by the kernel, or with a status other than 0. */
+export class ChildEnded extends Error {
+  override readonly name = 'ChildEnded';
+}
+
 export class Child {
   readonly pid: number;
   readonly #process: ChildProcess;
@@ -68,7 +73,8 @@ export class Child {
   /** The next object the child prints. Throws when the child ends instead, naming how; WrongAnswer when that was why. */
   async next<T>(): Promise<T> {
     const line = await this.#lines.next();
-    if (line.done === true) throw this.#failure((await this.#exit) ?? { how: 'ended without a result', isWrongAnswer: false });
+    if (line.done === true)
+      throw this.#failure((await this.#exit) ?? { how: 'ended without a result', isWrongAnswer: false });
     return JSON.parse(line.value) as T;
   }
 
@@ -88,7 +94,7 @@ export class Child {
 
   #failure(ending: Ending): Error {
     const text = `${this.#command}: ${ending.how}`;
-    return ending.isWrongAnswer ? new WrongAnswer(text) : new Error(text);
+    return ending.isWrongAnswer ? new WrongAnswer(text) : new ChildEnded(text);
   }
 
   /** Ends the child whatever it is doing, and waits until its memory is given back. */

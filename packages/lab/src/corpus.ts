@@ -11,7 +11,17 @@
  * native/host-swap.c makes the same bytes by the same formula from the same file; a test compares the two.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder, repositoryRoot } from './paths.ts';
 import { fmix32 } from './rng.ts';
@@ -21,7 +31,9 @@ export const HEADER_BYTES = 16;
 const TEXT_BYTES = PAGE_BYTES - HEADER_BYTES;
 
 const EXTENSIONS = new Set(
-  'c cc cjs conf cpp css el h html js json jsx md mjs mts pl pm pod py rst sh svg ts tsx txt vim xml yaml yml'.split(' '),
+  'c cc cjs conf cpp css el h html js json jsx md mjs mts pl pm pod py rst sh svg ts tsx txt vim xml yaml yml'.split(
+    ' ',
+  ),
 );
 /** Bigger files are mostly generated tables or wrapped binaries, which are not what people write. */
 const FILE_BYTES_MAX = 2 ** 20;
@@ -79,12 +91,12 @@ export function corpusFile(progress: (line: string) => void): string {
   return file;
 }
 
-interface SourceFile {
+export interface SourceFile {
   readonly path: string;
   readonly bytes: number;
 }
 
-function sourceFiles(roots: readonly string[]): SourceFile[] {
+export function sourceFiles(roots: readonly string[]): SourceFile[] {
   const found: SourceFile[] = [];
   let total = 0;
   for (const root of roots) {
@@ -111,13 +123,13 @@ function* textPaths(folder: string): Generator<string> {
   }
 }
 
-function fingerprintOf(files: readonly SourceFile[]): string {
+export function fingerprintOf(files: readonly SourceFile[]): string {
   const hash = createHash('sha256');
   for (const file of files) hash.update(`${file.path}\0${file.bytes}\n`);
   return hash.digest('hex').slice(0, 16);
 }
 
-function joinFiles(files: readonly SourceFile[], target: string): number {
+export function joinFiles(files: readonly SourceFile[], target: string): number {
   const descriptor = openSync(target, 'w');
   let total = 0;
   try {

@@ -128,7 +128,9 @@ function removeLeftovers(): void {
 }
 
 function hasLabSwap(): boolean {
-  return readFileSync('/proc/swaps', 'utf8').split('\n').some((line) => line.trimEnd().endsWith(`\t${SWAP_PRIORITY}`));
+  return readFileSync('/proc/swaps', 'utf8')
+    .split('\n')
+    .some((line) => line.trimEnd().endsWith(`\t${SWAP_PRIORITY}`));
 }
 
 function ownedFile(): string {

@@ -16,7 +16,10 @@ ${benchmarks.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('
 `;
 
 async function main(): Promise<number> {
-  const parsed = parseArgs(process.argv.slice(2), benchmarks.map(({ name }) => name));
+  const parsed = parseArgs(
+    process.argv.slice(2),
+    benchmarks.map(({ name }) => name),
+  );
   if (parsed.kind === 'help') {
     process.stdout.write(USAGE);
     return 0;
@@ -44,7 +47,9 @@ async function runOne(args: Args): Promise<number> {
     if (args.out !== null) writeFileSync(args.out, text);
     return 0;
   } catch (error) {
-    process.stderr.write(`lab ${args.name}: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}\n`);
+    process.stderr.write(
+      `lab ${args.name}: ${error instanceof Error ? `${error.name}: ${error.message}` : String(error)}\n`,
+    );
     return 1;
   } finally {
     undoAll();

@@ -38,7 +38,13 @@ export class Results {
   readonly #ratios: Record<string, number> = {};
 
   /** A measured figure of one column, with its spread and unit. */
-  measured(column: Column, metric: string, unit: string, values: readonly number[], more: Record<string, Cell> = {}): void {
+  measured(
+    column: Column,
+    metric: string,
+    unit: string,
+    values: readonly number[],
+    more: Record<string, Cell> = {},
+  ): void {
     this.#rows.push({ column, metric, unit, ...roundedSpread(spreadOf(values)), ...more });
   }
 
@@ -81,7 +87,10 @@ export function reportTable(report: Report): string {
     '',
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node}; commit ${report.commit}`,
     '',
-    ...tableLines(['column', 'metric', 'median', 'min – max', 'runs', 'unit', 'notes'], report.rows.filter(isSampled).map(sampledCells)),
+    ...tableLines(
+      ['column', 'metric', 'median', 'min – max', 'runs', 'unit', 'notes'],
+      report.rows.filter(isSampled).map(sampledCells),
+    ),
   ];
   const ratios = report.rows.filter((row) => row.column === 'ratio');
   if (ratios.length > 0) {

@@ -36,7 +36,11 @@ function listen(): void {
   if (isListening) return;
   isListening = true;
   process.on('exit', undoAll);
-  for (const [signal, status] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]] as const) {
+  for (const [signal, status] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
     process.on(signal, () => {
       undoAll();
       process.exit(status);

@@ -1,9 +1,12 @@
 /**
- * Copies `length` bytes; the runs may overlap. A loop of 64 bytes per turn beats `memory.copy` on shared memory, for which V8
- * leaves the module and moves word by word.
+ * Copies `length` bytes; the runs may overlap. V8 leaves the module for `memory.copy`, which takes about 6 ns more than a short loop
+ * does and is faster from some 256 bytes on (4 KiB: 52 ns against 70).
  */
+const BULK_MIN: u32 = 256;
+
 export function copy(dst: usize, src: usize, length: u32): void {
-  if (<u32>(dst - src) < length) copyBackward(dst, src, length);
+  if (length >= BULK_MIN) memory.copy(dst, src, length);
+  else if (<u32>(dst - src) < length) copyBackward(dst, src, length);
   else copyForward(dst, src, length);
 }
 

@@ -7,7 +7,9 @@ export const REPLY_ON = 0;
 export const REPLY_OFF = 1;
 /** The next command is not answered. */
 export const REPLY_SKIP_NEXT = 2;
-export type ReplyMode = typeof REPLY_ON | typeof REPLY_OFF | typeof REPLY_SKIP_NEXT;
+/** The command running now is that next one. */
+export const REPLY_SKIP = 3;
+export type ReplyMode = typeof REPLY_ON | typeof REPLY_OFF | typeof REPLY_SKIP_NEXT | typeof REPLY_SKIP;
 
 /** The transport as commands see it. */
 export interface Link {

@@ -35,6 +35,8 @@ export class Config {
   replyBytesMax = 2 * VALUE_BYTES_MAX;
   /** Other machines can connect: there must be a password. */
   isExposed = false;
+  /** Called after a parameter was set. */
+  onChange: () => void = () => {};
   private readonly parameters = new Map<string, Parameter>();
   private readonly evictor: Evictor;
 
@@ -75,6 +77,7 @@ export class Config {
       }
       before.push([parameter, old]);
     }
+    this.onChange();
     return undefined;
   }
 

@@ -3,7 +3,7 @@
  * MULTI, memory), runs or queues it, and turns what it threw into an error reply in place of anything it had written.
  */
 import { QuireError } from 'quire';
-import { type Client, REPLY_ON, REPLY_SKIP_NEXT } from './client.ts';
+import { type Client, REPLY_ON, REPLY_SKIP, REPLY_SKIP_NEXT } from './client.ts';
 import type { Command, CommandTable } from './command-table.ts';
 import { OutOfMemory } from './evict.ts';
 import type { Keyspace } from './keyspace.ts';
@@ -47,6 +47,12 @@ export class Dispatcher {
     this.queueBytesMax = options.queueBytesMax;
   }
 
+  /** CONFIG RESETSTAT. */
+  reset(): void {
+    this.commandCount = 0;
+    this.unexpectedErrors = 0;
+  }
+
   /** Executes or queues one request of `client`. */
   dispatch(client: Client, request: Request): void {
     if (client.isSpecial || request.isOversize) {
@@ -82,15 +88,11 @@ export class Dispatcher {
   /** A client that owes the password, is inside MULTI or wants no replies; or a request too long to be kept. */
   private dispatchSpecial(client: Client, request: Request): void {
     const mark = this.out.mark();
-    const mode = client.replyMode;
+    if (client.replyMode === REPLY_SKIP_NEXT) client.replyMode = REPLY_SKIP;
+    const isMuted = client.replyMode !== REPLY_ON;
     this.decide(client, request);
-    if (mode === REPLY_ON) return;
-    if (mode === REPLY_SKIP_NEXT) {
-      if (client.replyMode === REPLY_SKIP_NEXT) client.replyMode = REPLY_ON;
-      this.out.rewind(mark);
-    } else if (client.replyMode !== REPLY_ON) {
-      this.out.rewind(mark);
-    }
+    if (isMuted && client.replyMode !== REPLY_ON) this.out.rewind(mark);
+    if (client.replyMode === REPLY_SKIP) client.replyMode = REPLY_ON;
   }
 
   private decide(client: Client, request: Request): void {

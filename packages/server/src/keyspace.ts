@@ -109,7 +109,7 @@ export class Database {
   private touched(key: Uint8Array): void {
     this.changes++;
     if (this.watchers.size === 0) return;
-    const watchers = this.watchers.get(Buffer.from(key.buffer, key.byteOffset, key.length).latin1Slice());
+    const watchers = this.watchers.get(Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1'));
     if (watchers !== undefined) markDirty(watchers);
   }
 }
@@ -139,6 +139,15 @@ export class Keyspace {
   /** The databases used so far. */
   open(): Database[] {
     return this.databases.filter((db) => db !== undefined);
+  }
+
+  /** CONFIG RESETSTAT. */
+  resetStats(): void {
+    this.evictor.evictedKeys = 0;
+    for (const db of this.open()) {
+      db.hits = 0;
+      db.misses = 0;
+    }
   }
 
   /** Bytes of all records. */

@@ -82,6 +82,8 @@ export class Server {
     this.config.requirepass = options.requirepass ?? '';
     this.config.isExposed = !this.bind.every(isLoopback);
     this.limits = { valueBytesMax: VALUE_BYTES_MAX, requestBytesMax: this.config.queryBytesMax };
+    this.config.onChange = () => this.applyLimits();
+    this.applyLimits();
     this.table = new CommandTable(allHandlers(this));
     this.dispatcher = new Dispatcher({
       table: this.table,
@@ -134,6 +136,26 @@ export class Server {
     return this.connections.size;
   }
 
+  /** Bytes of the budget in use; keeps the peak. */
+  memoryUsed(): number {
+    const used = this.store.memoryUsed();
+    this.stats.peakMemoryBytes = Math.max(this.stats.peakMemoryBytes, used);
+    return used;
+  }
+
+  /** CONFIG RESETSTAT. */
+  resetStats(): void {
+    this.stats.reset();
+    this.dispatcher.reset();
+    this.out.resetErrors();
+    this.keyspace.resetStats();
+    for (const command of this.table.all()) {
+      command.calls = 0;
+      command.rejected = 0;
+      command.failed = 0;
+    }
+  }
+
   forget(connection: Connection): void {
     this.connections.delete(connection);
   }
@@ -173,8 +195,13 @@ export class Server {
     }
   }
 
-  private tick(): void {
+  private applyLimits(): void {
     this.limits.requestBytesMax = this.config.queryBytesMax;
+    this.out.limitBytes = this.config.replyBytesMax;
+  }
+
+  private tick(): void {
+    this.memoryUsed();
     this.stats.expiredKeys += expireCycle(this.keyspace);
     this.stats.sample(this.dispatcher.commandCount);
     const { timeoutSeconds } = this.config;

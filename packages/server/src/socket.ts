@@ -2,7 +2,7 @@
  * node:net offers `onread`, reading into one buffer of the caller's, to outgoing sockets only. An accepted socket is therefore rebuilt
  * around its handle; where there is no handle to take, it is read by 'data' events, slower and otherwise the same.
  */
-import { Socket, type SocketConstructorOpts } from 'node:net';
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 
 interface StreamHandle {
   fd?: number;
@@ -32,7 +32,7 @@ export function adoptSocket(
     return { socket: accepted, fd: -1 };
   }
   holder._handle = null;
-  const options: SocketConstructorOpts & { handle: StreamHandle } = {
+  const options: SocketConstructorOpts & { handle: StreamHandle; onread: OnReadOpts } = {
     handle,
     onread: {
       buffer: readBuffer,

@@ -118,7 +118,7 @@ describe('pure-core', () => {
       'vm/x.test.ts',
       'vm/testing/x.ts',
       'codec/wasm-kernel.ts',
-      'daemons/worker-runner.ts',
+      'daemons/worker-pool.ts',
       'simulator/x.ts',
     ]) {
       assert.deepEqual(check(`${Q}/${file}`, "import 'node:fs';"), [], file);

@@ -24,10 +24,12 @@ export const PACKAGES = ['quire', '@quire/server', '@quire/lab'] as const;
 export const CORE_LAYERS: readonly string[] = LAYERS.filter((layer) => layer !== 'api');
 
 /** The files of the core that are the port's other side, or ask for the processor, and may use Node. */
-export const CORE_EXCEPTIONS: readonly RegExp[] = [
-  /^packages\/quire\/src\/codec\/wasm-kernel\.ts$/,
-  /^packages\/quire\/src\/daemons\/([a-z-]+-)?(runner|worker)\.ts$/,
-  /^packages\/quire\/src\/arena\/fence\.ts$/,
+export const CORE_EXCEPTIONS: readonly string[] = [
+  'packages/quire/src/arena/fence.ts',
+  'packages/quire/src/codec/wasm-kernel.ts',
+  'packages/quire/src/daemons/file-device.ts',
+  'packages/quire/src/daemons/worker-main.ts',
+  'packages/quire/src/daemons/worker-pool.ts',
 ];
 
 /** Globals that are a clock, a timer, a source of chance or the process. */

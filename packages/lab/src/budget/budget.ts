@@ -52,8 +52,12 @@ async function fillOne(budgetMib: number, file: string, run: Run, results: Resul
       const { us, pages, rssPeakBytes } = await child.phase<FillResult>('fill');
       const over = mib(rssPeakBytes) - budgetMib;
       overs.push(over);
-      run.progress(`${budgetMib} MiB filled ${fills}×: peak ${over.toFixed(1)} MiB above, ${(us / pages).toFixed(1)} µs/page`);
-      results.measured(QUIRE, `rss_over_${budgetMib}_mib_at_${fills}x`, 'MiB', [over], { usPerPage: Math.round((us / pages) * 10) / 10 });
+      run.progress(
+        `${budgetMib} MiB filled ${fills}×: peak ${over.toFixed(1)} MiB above, ${(us / pages).toFixed(1)} µs/page`,
+      );
+      results.measured(QUIRE, `rss_over_${budgetMib}_mib_at_${fills}x`, 'MiB', [over], {
+        usPerPage: Math.round((us / pages) * 10) / 10,
+      });
     }
     await child.end();
   } finally {

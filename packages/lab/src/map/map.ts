@@ -14,9 +14,23 @@ import { mixed, valueOf } from './entries.ts';
 import type { HeapResult, MapChildArgs, MapPhaseResult } from './map-child.ts';
 import { STORES, type StoreName } from './stores.ts';
 
-const GET = { entries: 100_000, valueBytes: 1024, budgetBytes: 2 ** 29, verifies: 20_000, gets: 1_000_000, repetitions: 7 };
+const GET = {
+  entries: 100_000,
+  valueBytes: 1024,
+  budgetBytes: 2 ** 29,
+  verifies: 20_000,
+  gets: 1_000_000,
+  repetitions: 7,
+};
 const GET_QUICK = { ...GET, gets: 300_000, repetitions: 3 };
-const SMALL = { entries: 5_000_000, valueBytes: 100, budgetBytes: 2 ** 31, verifies: 50_000, gets: 1_000_000, repetitions: 1 };
+const SMALL = {
+  entries: 5_000_000,
+  valueBytes: 100,
+  budgetBytes: 2 ** 31,
+  verifies: 50_000,
+  gets: 1_000_000,
+  repetitions: 1,
+};
 const SMALL_QUICK = { ...SMALL, entries: 500_000, budgetBytes: 2 ** 28, gets: 200_000 };
 type Sizes = typeof GET;
 
@@ -56,7 +70,9 @@ async function measureGets(sizes: Sizes, file: string, run: Run, results: Result
         ns.set(store, values);
         values.push((got.us * 1000) / got.ops);
       }
-      run.progress(`get ${repetition + 1}/${sizes.repetitions}: ${[...ns].map(([store, values]) => `${store} ${Math.round(values[repetition])} ns`).join(', ')}`);
+      run.progress(
+        `get ${repetition + 1}/${sizes.repetitions}: ${[...ns].map(([store, values]) => `${store} ${Math.round(values[repetition])} ns`).join(', ')}`,
+      );
     }
     for (const child of children.values()) await child.end();
   } finally {
@@ -75,7 +91,10 @@ function reportRatios(ns: ReadonlyMap<StoreName, readonly number[]>, results: Re
   const faster = spreadOf(on).median < spreadOf(off).median ? on : off;
   results.ratio('get_vs_lmdb', pairedRatio(faster, ours), { atLeast: 1.5 });
   for (const store of GET_COLUMNS.slice(1)) {
-    results.ratio(`get_vs_${store.replace('-', '_')}${store === 'lmdb' ? '_uncached' : ''}`, pairedRatio(ns.get(store) ?? [], ours));
+    results.ratio(
+      `get_vs_${store.replace('-', '_')}${store === 'lmdb' ? '_uncached' : ''}`,
+      pairedRatio(ns.get(store) ?? [], ours),
+    );
   }
 }
 

@@ -69,7 +69,14 @@ async function quireStore(budgetBytes: number): Promise<KeyValueStore> {
 function lmdbStore(name: 'lmdb' | 'lmdb_cache' | 'lmdb_fast'): KeyValueStore {
   const path = join(tmpdir(), `quire-lab-lmdb-${process.pid}`);
   const cache = name === 'lmdb_cache';
-  const db = open<Buffer, string>({ path, encoding: 'binary', noSync: true, noSubdir: true, compression: false, cache });
+  const db = open<Buffer, string>({
+    path,
+    encoding: 'binary',
+    noSync: true,
+    noSubdir: true,
+    compression: false,
+    cache,
+  });
   const readers = {
     lmdb: (key: string) => db.getBinary(key),
     lmdb_cache: (key: string) => db.get(key),

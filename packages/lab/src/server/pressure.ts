@@ -90,11 +90,15 @@ async function smallestThatLives(pressure: Pressure, run: Run): Promise<Squeezed
     const limitBytes = pressure.load.dataBytes * share;
     try {
       const squeezed = await squeeze(pressure, limitBytes);
-      run.progress(`redis lives with ${mib(limitBytes)} MiB resident, ${mib(squeezed.watch.peak.totalBytes)} MiB in all`);
+      run.progress(
+        `redis lives with ${mib(limitBytes)} MiB resident, ${mib(squeezed.watch.peak.totalBytes)} MiB in all`,
+      );
       return squeezed;
     } catch (error) {
       if (error instanceof WrongAnswer) throw error;
-      run.progress(`redis dies with ${mib(limitBytes)} MiB resident: ${error instanceof Error ? error.message : error}`);
+      run.progress(
+        `redis dies with ${mib(limitBytes)} MiB resident: ${error instanceof Error ? error.message : error}`,
+      );
     }
   }
   return null;

@@ -23,17 +23,26 @@ const SEED = 20_240_602;
 export async function loadInto(server: ServerProcess, load: Load): Promise<void> {
   await server.client.load(load.values, load.keys);
   const rng = new Xorshift32(SEED);
-  await server.client.verify(load.values, Array.from({ length: VERIFY_KEYS }, () => rng.below(load.keys)));
+  await server.client.verify(
+    load.values,
+    Array.from({ length: VERIFY_KEYS }, () => rng.below(load.keys)),
+  );
 }
 
 /** One list of figures per server, in the order given; the servers take turns, so a slow stretch hits all of them. */
-export async function interleaved(servers: readonly ServerProcess[], load: Load, run: Run): Promise<BenchmarkFigures[][]> {
+export async function interleaved(
+  servers: readonly ServerProcess[],
+  load: Load,
+  run: Run,
+): Promise<BenchmarkFigures[][]> {
   const figures: BenchmarkFigures[][] = servers.map(() => []);
   for (let repetition = 1; repetition <= load.repetitions; repetition += 1) {
     for (const [index, server] of servers.entries()) {
       figures[index].push(await benchmarkGets(server.port, load.keys, load.requests));
     }
-    const rates = servers.map((server, index) => `${server.name} ${Math.round(figures[index].at(-1)?.requestsPerSecond ?? 0)}/s`);
+    const rates = servers.map(
+      (server, index) => `${server.name} ${Math.round(figures[index].at(-1)?.requestsPerSecond ?? 0)}/s`,
+    );
     run.progress(`GET ${repetition}/${load.repetitions}: ${rates.join(', ')}`);
   }
   return figures;
@@ -46,6 +55,17 @@ export function reportRates(
   figures: readonly BenchmarkFigures[],
   more: Record<string, Cell>,
 ): void {
-  results.measured(column, metric, 'req/s', figures.map((figure) => figure.requestsPerSecond), more);
-  results.measured(column, `${metric}_p99`, 'ms', figures.map((figure) => figure.p99Ms));
+  results.measured(
+    column,
+    metric,
+    'req/s',
+    figures.map((figure) => figure.requestsPerSecond),
+    more,
+  );
+  results.measured(
+    column,
+    `${metric}_p99`,
+    'ms',
+    figures.map((figure) => figure.p99Ms),
+  );
 }

@@ -2,12 +2,12 @@
 import { type Benchmark, ColumnAbsent, type Run } from '../benchmark.ts';
 import { Corpus, corpusFile } from '../corpus.ts';
 import { HostSwap } from '../host-swap.ts';
+import { QUIRE } from '../quire.ts';
 import { mib, type Outcome, Results } from '../report.ts';
 import { pairedRatio } from '../stats.ts';
 import { measureEqual, measureLarger } from './pressure.ts';
 import { interleaved, type Load, loadInto, reportRates } from './rates.ts';
 import { type BenchmarkFigures, whyNoRedis } from './redis-benchmark.ts';
-import { QUIRE } from '../quire.ts';
 import { REDIS, type ServerProcess, startOne, startQuireServer, startRedis } from './servers.ts';
 import { TextValues, VALUE_BYTES } from './text-values.ts';
 

@@ -95,7 +95,11 @@ export async function startQuireServer(budgetMib: number): Promise<ServerProcess
 }
 
 /** Adds the server that `start` gives, or a row that says why there is none. */
-export async function startOne(start: () => Promise<ServerProcess>, servers: ServerProcess[], results: Results): Promise<void> {
+export async function startOne(
+  start: () => Promise<ServerProcess>,
+  servers: ServerProcess[],
+  results: Results,
+): Promise<void> {
   try {
     servers.push(await start());
   } catch (error) {

@@ -10,16 +10,17 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ColumnAbsent } from '../benchmark.ts';
-import { Child } from '../child.ts';
+import { Child, ChildEnded } from '../child.ts';
 import { PAGE_BYTES } from '../corpus.ts';
 import { HostSwap } from '../host-swap.ts';
-import { type HostPeak, PeakWatch } from '../peak-watch.ts';
 import { cacheFolder, packageRoot } from '../paths.ts';
+import { type HostPeak, PeakWatch } from '../peak-watch.ts';
 import { mib } from '../report.ts';
 import { type PhaseResult, phaseLines, type Work } from './workload.ts';
 
 export const HOST = 'host';
 const LIMIT_ROUNDS_MAX = 4;
+const ATTEMPTS_MAX = 4;
 /** First guess of the compression ratio of text; a measured one replaces it. */
 const RATIO_GUESS = 2;
 
@@ -69,8 +70,21 @@ export class HostColumn {
     progress('host: the limit did not settle; the rows show the total that was reached');
   }
 
-  /** One process from nothing: all phases, the total watched all the while. */
+  /**
+   * One process from nothing: all phases, the total watched all the while. The kernel sometimes kills a process at its
+   * limit although swap is free (see Cgroup.refreshCounters); such a repetition is run again.
+   */
   async repetition(seed: number, isHuge: boolean): Promise<HostResult> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#attempt(seed, isHuge);
+      } catch (error) {
+        if (!(error instanceof ChildEnded) || attempt === ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  async #attempt(seed: number, isHuge: boolean): Promise<HostResult> {
     this.swap.cgroup.setLimit(this.#limitBytes);
     const { procsFile } = this.swap.cgroup;
     const args = [this.#corpusFile, `${this.#work.pages}`, `${seed}`, procsFile, isHuge ? '1' : '0'];

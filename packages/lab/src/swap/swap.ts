@@ -131,7 +131,12 @@ function quireColumn(file: string, work: Work, budgetBytes: number): Column {
 }
 
 /** Repetitions of all columns, interleaved. A column that turns out absent is taken off the list. */
-async function measure(columns: Column[], expected: readonly PhaseResult[], run: Run, results: Results): Promise<Samples> {
+async function measure(
+  columns: Column[],
+  expected: readonly PhaseResult[],
+  run: Run,
+  results: Results,
+): Promise<Samples> {
   const samples: Samples = new Map();
   const repetitions = run.quick ? REPETITIONS_QUICK : REPETITIONS;
   for (let repetition = 1; repetition <= repetitions; repetition += 1) {
@@ -182,7 +187,9 @@ function check(column: string, phases: readonly PhaseResult[], expected: readonl
   for (const [index, phase] of phases.entries()) {
     const { sum, ops } = expected[index];
     if (phase.sum !== sum || phase.ops !== ops) {
-      throw new WrongAnswer(`${column}, ${phase.phase}: checksum ${phase.sum} over ${phase.ops} reads, expected ${sum}`);
+      throw new WrongAnswer(
+        `${column}, ${phase.phase}: checksum ${phase.sum} over ${phase.ops} reads, expected ${sum}`,
+      );
     }
   }
 }

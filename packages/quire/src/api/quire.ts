@@ -8,7 +8,8 @@ import { closeSwapFile, FileDevice, openSwapFile } from '../daemons/file-device.
 import { InlineRunner } from '../daemons/runner.ts';
 import { WorkerPool } from '../daemons/worker-pool.ts';
 import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
-import type { PageMap, PageMapOptions } from '../map/page-map.ts';
+import type { PageMap } from '../map/page-map.ts';
+import type { PageMapOptions } from '../map/page-map-options.ts';
 import { formatInstance, joinInstance } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { Memory } from '../vm/memory.ts';
@@ -34,7 +35,7 @@ export interface RegionOptions {
   readonly size: number | string;
   /** Threads that open the same name share the region. Default: a region of its own. At most 120 bytes of UTF-8. */
   readonly name?: string;
-  /** Name under which the region's memory is accounted. Default 'default'. */
+  /** Name under which the region's memory is accounted. Default 'default'. At most 31 bytes of UTF-8. */
   readonly group?: string;
 }
 
@@ -60,6 +61,7 @@ export class Quire implements AsyncDisposable {
     this.sharedHandle = handle;
     this.owns = owns;
     this.inline = memory.nodes[0].words[L.H_KCOMPRESSD] === 0 ? new InlineRunner(memory) : undefined;
+    memory.inlineDaemons = this.inline === undefined ? undefined : () => this.inline?.poll();
     this.owner = this.makeOwner();
   }
 
@@ -128,8 +130,8 @@ export class Quire implements AsyncDisposable {
     if (size === undefined) throw invalidArg('size', "a number of bytes, or text like '10GiB'", options.size);
     if (size > REGION_BYTES_MAX) throw outOfRange('size', `at most ${REGION_BYTES_MAX}`, size);
     const name = checkName('name', options.name ?? '');
-    const group = checkName('group', options.group ?? 'default');
-    const info = openRegion(this.memory, name === '' ? '' : `region:${name}`, chunksFor(size));
+    const group = checkName('group', options.group ?? 'default', L.R_GROUP_BYTES_MAX);
+    const info = openRegion(this.memory, name === '' ? '' : `region:${name}`, chunksFor(size), group);
     if (!info.created && info.chunks !== chunksFor(size)) {
       closeRegion(this.memory, info.region);
       throw outOfRange('size', `that of the open region '${name}'`, size);
@@ -225,7 +227,6 @@ export class Quire implements AsyncDisposable {
         this.children.delete(region);
         if (Atomics.load(this.memory.nodes[0].words, L.H_STATE) === L.STATE_OPEN) closeRegion(this.memory, region.id);
       },
-      afterStore: () => this.inline?.poll(),
     };
   }
 
@@ -245,10 +246,10 @@ interface OwnedParts {
   readonly file: FileDevice | undefined;
 }
 
-function checkName(what: string, name: unknown): string {
+function checkName(what: string, name: unknown, bytesMax = NAME_BYTES_MAX): string {
   if (typeof name !== 'string') throw invalidArg(what, 'a string', name);
   const bytes = Buffer.byteLength(name);
-  if (bytes > NAME_BYTES_MAX) throw outOfRange(`${what} length in bytes`, `at most ${NAME_BYTES_MAX}`, bytes);
+  if (bytes > bytesMax) throw outOfRange(`${what} length in bytes`, `at most ${bytesMax}`, bytes);
   return name;
 }
 

@@ -18,8 +18,6 @@ export interface RegionOwner {
   readonly memory: Memory;
   /** Called when the region is closed by its user. */
   forget(region: Region): void;
-  /** Called after a store, so that inline daemons get their turn. */
-  afterStore(): void;
 }
 
 /**
@@ -64,7 +62,6 @@ export class Region implements Disposable {
     this.checkOpen();
     try {
       this.space.write(offset, bytes, 0, bytes.length);
-      this.owner.afterStore();
     } catch (error) {
       throw this.owner.memory.latch(error);
     }
@@ -78,7 +75,6 @@ export class Region implements Disposable {
     this.checkOpen();
     try {
       this.space.fill(offset, byte, length);
-      this.owner.afterStore();
     } catch (error) {
       throw this.owner.memory.latch(error);
     }

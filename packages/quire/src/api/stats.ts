@@ -5,9 +5,12 @@ import { C, COUNTER_NAMES, type CounterName } from '../base/counters.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { freeBlocks } from '../page-alloc/buddy.ts';
 import { fileBytesUsed } from '../swap/file-segments.ts';
+import { pagesByGroup } from '../vm/region-table.ts';
 import { liveThreads, sumCounter } from '../vm/thread-slot.ts';
 
-export interface QuireStats extends Record<CounterName, number> {
+export type QuireStats = QuireGauges & Record<CounterName, number>;
+
+export interface QuireGauges {
   /** The budget as it was given, and what the nodes take of it (rounded down to whole WebAssembly pages), in bytes. */
   readonly budget_bytes: number;
   readonly node_bytes: number;
@@ -38,6 +41,8 @@ export interface QuireStats extends Record<CounterName, number> {
   readonly nodes: number;
   /** Free blocks by order 0…9, all nodes. */
   readonly buddyinfo: number[];
+  /** Pages held under each group name, in whatever tier. */
+  readonly groups: Record<string, number>;
 }
 
 export function collectStats(nodes: readonly Node[], budgetBytes: number): QuireStats {
@@ -72,6 +77,7 @@ export function collectStats(nodes: readonly Node[], budgetBytes: number): Quire
     threads: liveThreads(nodes[0]),
     nodes: nodes.length,
     buddyinfo: Array.from({ length: 10 }, (_, order) => nodes.reduce((total, node) => total + freeBlocks(node, order), 0)),
+    groups: pagesByGroup(nodes),
     ...counters,
   };
 }

@@ -160,8 +160,13 @@ export const R_KIND = 3; // 0 region, 1 part of a map
 export const R_CONTROL = 4; // pfn of the map's control frame
 export const R_REFS = 5;
 export const R_NAME_BYTES = 6;
+/** Pages of the region this node holds, in whatever tier. */
+export const R_PAGES = 7;
 export const R_NAME = 8; // 32 words: 128 bytes of UTF-8
 export const R_NAME_BYTES_MAX = 128;
+/** Name of the group it is accounted under: a length byte and up to 31 bytes of UTF-8. */
+export const R_GROUP = 40;
+export const R_GROUP_BYTES_MAX = 31;
 export const R_ROOTS = 48; // 16 words
 export const ROOTS = 16;
 
@@ -191,7 +196,8 @@ export function nodeGeometry(bytes: number): NodeGeometry {
 }
 
 /* Static checks: cheap, run at load, so a wrong edit of this file fails every test at once. */
-assert(R_NAME + R_NAME_BYTES_MAX / 4 <= R_ROOTS && R_ROOTS + ROOTS <= REGION_WORDS, 'region slot');
+assert(R_NAME + R_NAME_BYTES_MAX / 4 <= R_GROUP && R_GROUP * 4 + 32 <= R_ROOTS * 4, 'region slot names');
+assert(R_ROOTS + ROOTS <= REGION_WORDS, 'region slot roots');
 assert(T_CLUSTER + 10 <= THREAD_WORDS, 'thread slot');
 assert(AREA_SCRATCH + SCRATCH_PAGES * PAGE_BYTES <= AREA_GATHER, 'thread area scratch');
 assert(AREA_STAGING + AREA_STAGING_BYTES <= AREA_COUNTERS && AREA_COUNTERS + 2048 <= PAGE_BYTES << AREA_ORDER, 'thread area');

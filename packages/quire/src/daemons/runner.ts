@@ -41,7 +41,7 @@ export function runDaemons(memory: Memory, scan: boolean): void {
   const home = memory.nodes[0].words;
   const scanners = scan ? memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer)) : [];
   const compressors = memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer));
-  while (Atomics.load(home, L.H_STOP) === 0) {
+  while (Atomics.load(home, L.H_STOP) === 0 && Atomics.load(home, L.H_STATE) === L.STATE_OPEN) {
     const seen = Atomics.load(home, L.H_EVENTS);
     let busy = false;
     for (let n = 0; n < compressors.length; n++) {

@@ -63,6 +63,11 @@ export class BucketSweep {
     return isDone;
   }
 
+  /** Queues the callback of every entry of a home bucket and leaves it where it is. The caller holds its stripe. */
+  queueBucketLocked(home: number): void {
+    this.sweepLocked(home, QUEUEING, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+  }
+
   /** Moves a hand on; a hand that another thread moves at the same time skips nothing that matters. */
   private advance(hand: number): number {
     const { control } = this.core;
@@ -106,6 +111,11 @@ export class BucketSweep {
         core.slot = slot;
         core.word0 = word0;
         core.word1 = word1;
+        if (mode === QUEUEING) {
+          core.loadHeaderLocked(core.location);
+          core.queueDisposal('clear');
+          continue;
+        }
         if (!this.isVictim(mode, offset, slot, word1)) continue;
         this.remove(home, mode);
         if (this.freed >= bytesWanted || this.removed >= limit) return;
@@ -141,6 +151,7 @@ export class BucketSweep {
 const EVICTING = 0;
 const REAPING = 1;
 const CLEARING = 2;
+const QUEUEING = 3;
 const REASONS: readonly DisposeReason[] = ['evict', 'expire', 'clear'];
 
 /** A call looks at this many buckets at least, and at this many for each entry it may remove: a sparse table is still walked round. */

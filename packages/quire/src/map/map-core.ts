@@ -33,6 +33,7 @@ export interface CoreOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly dispose: DisposeBytes | undefined;
+  readonly countsUses: boolean;
 }
 
 /**

@@ -55,7 +55,7 @@ export class MapScan {
     const buckets = core.index.buckets;
     const start = Math.floor(random() * buckets);
     const keys: Uint8Array[] = [];
-    for (let step = 0; step < buckets && Atomics.load(core.control, COUNT) !== 0; step++) {
+    for (let step = 0; step < buckets + RANDOM_TRIES && Atomics.load(core.control, COUNT) !== 0; step++) {
       // A few independent tries spread the choice; then neighbours, so that it ends.
       const home = step < RANDOM_TRIES ? Math.floor(random() * buckets) : (start + step) % buckets;
       this.bucketKeys(home, keys);

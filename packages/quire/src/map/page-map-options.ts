@@ -11,6 +11,8 @@ export interface PageMapOptions {
   readonly threadId?: number;
   /** Evict when the records take more bytes than this. Default: no limit. */
   readonly maxBytes?: number;
+  /** Whether reads count in favour of an entry when the map evicts. Default true; without eviction, false saves up to 3 stores per entry. */
+  readonly countsUses?: boolean;
   /** Called for each entry that leaves, with copies, no lock held. Copying costs: leave it out when it is not needed. */
   readonly dispose?: DisposeBytes;
   readonly now?: () => number;

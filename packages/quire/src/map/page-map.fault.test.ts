@@ -178,6 +178,7 @@ describe('growth while the swap is full', () => {
       }
       plain.faults.allocationsLeft = Number.POSITIVE_INFINITY;
       model.assertEqual(plain.map);
+      assert.ok(plain.map.buckets >= 256);
       for (let index = 1290; index < 4000; index++) put(plain, model, `k${index}`, 8, index);
       model.assertEqual(plain.map);
       assert.ok(plain.map.buckets >= (plain.map.count - 1) / 5);

@@ -1,4 +1,4 @@
-import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { invalidArg, outOfRange } from '../base/errors.ts';
 import { BucketSplit } from './bucket-split.ts';
 import { BucketSweep } from './bucket-sweep.ts';
 import { type ByteMap, KEEP_EXPIRY } from './byte-map.ts';
@@ -47,6 +47,7 @@ export class PageMap implements ByteMap {
       now: options.now ?? Date.now,
       random: options.random ?? Math.random,
       dispose: options.dispose,
+      countsUses: options.countsUses ?? true,
     });
     this.bytesMax = options.maxBytes ?? Number.POSITIVE_INFINITY;
     this.reads = new MapRead(this.core);
@@ -199,21 +200,29 @@ export class PageMap implements ByteMap {
   }
 
   /**
-   * Removes everything and gives all pages back. With a dispose callback the entries go one by one, and what other threads set meanwhile
-   * may stay; without one it is a single step.
+   * Removes everything and gives all pages back; never fails for want of room. Without a dispose callback it is a single step. With one the
+   * entries go bucket by bucket, and what other threads set meanwhile may stay; when a page cannot be pinned for that, the rest goes in
+   * a single step too, its callbacks' copies all in memory at once.
    */
   clear(): void {
-    if (this.core.options.dispose !== undefined) {
-      for (let home = 0; home < this.core.index.buckets; home++) {
-        if (!this.sweeps.clearBucket(home)) throw new QuireError('ERR_QUIRE_SWAP_FULL', 'clear with callbacks found no room to unlink entries');
-      }
-    }
+    const isStepwise = this.core.options.dispose !== undefined && this.clearStepwise();
     this.core.locks.lockAll();
     try {
-      if (this.core.options.dispose === undefined || this.count === 0) this.resetLocked();
+      if (!isStepwise && this.core.options.dispose !== undefined) {
+        for (let home = 0; home < this.buckets; home++) this.sweeps.queueBucketLocked(home);
+      }
+      if (!isStepwise || this.count === 0) this.resetLocked();
     } finally {
       this.core.locks.unlockAll();
     }
+    this.core.flushDisposals();
+  }
+
+  private clearStepwise(): boolean {
+    for (let home = 0; home < this.buckets; home++) {
+      if (!this.sweeps.clearBucket(home)) return false;
+    }
+    return true;
   }
 
   /** The first broken invariant, undefined when the map is sound. O(n), stops other threads meanwhile. */

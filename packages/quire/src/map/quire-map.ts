@@ -54,7 +54,7 @@ export class QuireMap<K extends MapKey = string, V = Uint8Array> implements Iter
     this.prefetch = options.prefetch;
     this.onClose = onClose;
     this.map = open({
-      ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
+      ...(options.maxBytes === undefined ? { countsUses: false } : { maxBytes: options.maxBytes }),
       ...(options.now === undefined ? {} : { now: options.now }),
       ...(options.dispose === undefined ? {} : { dispose: this.disposeBytes(options.dispose) }),
     });
@@ -212,7 +212,7 @@ export class QuireMap<K extends MapKey = string, V = Uint8Array> implements Iter
 }
 
 /** Makes the PageMap of a QuireMap. */
-export type OpenPageMap = (options: Pick<PageMapOptions, 'maxBytes' | 'now' | 'dispose'>) => PageMap;
+export type OpenPageMap = (options: Pick<PageMapOptions, 'maxBytes' | 'countsUses' | 'now' | 'dispose'>) => PageMap;
 
 function checkOptions(options: { name?: unknown; ttlMs?: unknown; maxBytes?: unknown; dispose?: unknown; prefetch?: unknown }): void {
   const { name, ttlMs, maxBytes, dispose, prefetch } = options;

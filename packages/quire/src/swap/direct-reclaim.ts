@@ -10,7 +10,8 @@ import type { Reclaimer } from './reclaimer.ts';
 const IDLE_ROUNDS_MAX = 4;
 /** Rounds in all: raw pages and busy demoters count as progress without freeing a frame, so that alone must not go on for ever. */
 const ROUNDS_MAX = 4096;
-const WAIT_MS = 1;
+/** As long as a compressed batch or a write of the demoter takes. */
+const WAIT_MS = 0.05;
 
 /** True when at least `frames` may be allocated above the min watermark. */
 export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
@@ -27,7 +28,7 @@ export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
       continue;
     }
     if (++idle > IDLE_ROUNDS_MAX && words[L.H_INFLIGHT] === 0) return false;
-    if (idle > IDLE_ROUNDS_MAX * 64) return false;
+    if (idle > IDLE_ROUNDS_MAX * 256) return false;
     pause(words);
   }
   return false;

@@ -6,10 +6,12 @@
  * it never queues behind others.
  */
 import * as L from '../arena/layout.ts';
+import { LRU_ACTIVE, LRU_INACTIVE } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, type Pfn } from '../base/units.ts';
+import { lruSize } from '../reclaim/lru.ts';
 import { DEMOTED_BUSY, DEMOTED_FILE_FULL, DEMOTED_IO_ERROR, DEMOTED_SOME, Demoter, SWEEP_FRAMES_MAX } from './demoter.ts';
 import { FileCleaner } from './file-cleaner.ts';
 import { compactPool } from './pool-compactor.ts';
@@ -45,6 +47,8 @@ export class Reclaimer {
   private readonly lengths = new Int32Array(COMPRESS_BATCH);
   private readonly places = new Int32Array(COMPRESS_BATCH);
   private readonly result: IsolateResult = { freed: 0, isolated: 0, scanned: 0 };
+  /** Pages looked at since the last gain. */
+  private scannedIdly = 0;
 
   constructor(node: Node, device: Device | undefined) {
     this.node = node;
@@ -61,10 +65,22 @@ export class Reclaimer {
     if (this.wantsDemotion() && this.demote()) return true;
     const limit = queue ? ISOLATE_BATCH : COMPRESS_BATCH;
     const gained = this.swapOutRound(limit, queue, direct);
-    if (gained > 0) return true;
+    if (gained > 0 || this.mayFindIdle()) return true;
     if (!queue && this.drainRing(COMPRESS_BATCH) > 0) return true;
     if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
     return this.demote();
+  }
+
+  /**
+   * A round that only found pages in use has still aged them. Nothing is to be had when both lists were looked at three times without a gain: each look takes the
+   * touch mark back, so whatever is not used faster than that has been found by then.
+   */
+  private mayFindIdle(): boolean {
+    const { node, result } = this;
+    this.scannedIdly += result.scanned;
+    if (result.scanned > 0 && this.scannedIdly <= 3 * (lruSize(node, LRU_INACTIVE) + lruSize(node, LRU_ACTIVE))) return true;
+    this.scannedIdly = 0;
+    return false;
   }
 
   /** The pool has outgrown its share, or so little is resident that compressing more would only thrash. */
@@ -123,6 +139,7 @@ export class Reclaimer {
         freed += this.compressSome(this.isolated.subarray(at, Math.min(kept, at + COMPRESS_BATCH)));
       }
     }
+    if (freed > 0) this.scannedIdly = 0;
     node.counters[direct ? C.pgsteal_direct : C.pgsteal_kswapd] += freed;
     node.counters[C.pgsteal_anon] += freed;
     return freed;

@@ -15,7 +15,7 @@ import { faultFromFile } from './fault.ts';
 import type { Memory } from './memory.ts';
 import { findLeaf } from './page-table.ts';
 import type { RegionSpace } from './region-space.ts';
-import { decodeFileObject, lastIo, READ_CORRUPT, READ_IO, READ_OK, readError } from './swap-in.ts';
+import { decodeFileObject, lastIo, READ_IO, READ_OK, readError } from './swap-in.ts';
 
 const RETRIES_MAX = 1000;
 
@@ -106,5 +106,5 @@ const NOTHING = new Uint8Array(0);
 function decodeFetched(node: Node, slot: number, object: Uint8Array, target: number, wanted: number): number {
   if (object === NOTHING) return READ_IO;
   node.bytes.set(object, node.ioByte);
-  return decodeFileObject(node, slot, object.length, target | 0, wanted) === READ_OK ? READ_OK : READ_CORRUPT;
+  return decodeFileObject(node, slot, object.length, target | 0, wanted);
 }

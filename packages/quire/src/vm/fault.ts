@@ -52,6 +52,7 @@ export function faultWrite(memory: Memory, n: number, region: number, chunk: num
   const node = memory.nodes[n];
   node.counters[C.pgfault]++;
   filled.done = false;
+  if (memory.inlineDaemons !== undefined && Atomics.load(node.words, L.H_KSWAPD_WAKE) !== 0) memory.inlineDaemons();
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     node.lock();
     const leaf = ensureLeafLocked(node, region, chunk, GFP_USER);
@@ -198,6 +199,7 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
     return false;
   }
   if (before !== PTE_NONE) dropSlotLocked(node, slotFromPte(before));
+  else node.words[regionAt(region) + L.R_PAGES]++;
   mapLocked(node, pteAt, fresh, 1, LRU_INACTIVE);
   node.unlock();
   filled.done = true;

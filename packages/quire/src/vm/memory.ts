@@ -12,6 +12,8 @@ export class Memory {
   readonly device: Device | undefined;
   /** False when no tier was configured: a full node is then out of memory, not out of swap. */
   readonly hasSwap: boolean;
+  /** Gives inline daemons a turn; set where no daemon thread runs (daemons/runner.ts). Called by faults, with no lock held. */
+  inlineDaemons: (() => void) | undefined;
 
   constructor(nodes: readonly Node[], device: Device | undefined, hasSwap: boolean) {
     this.nodes = nodes;
@@ -30,6 +32,8 @@ export class Memory {
   latch(error: unknown): unknown {
     if (error instanceof AssertionError || (error instanceof Error && error.name === 'RuntimeError')) {
       for (const node of this.nodes) Atomics.store(node.words, H_STATE, STATE_FAILED);
+      // Nobody may wait for ever for a thread that gave up half way; who gets the lock now meets FAILED at its next call.
+      for (const node of this.nodes) if (node.isLockedByMe()) node.unlock();
       return new QuireError('ERR_QUIRE_FAILED', 'an invariant broke; the instance refuses further work', { cause: error });
     }
     return error;

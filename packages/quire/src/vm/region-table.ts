@@ -29,7 +29,7 @@ export interface RegionInfo {
  * Opens the region `name`, or makes it when there is none; '' always makes a new one. `chunks` is its size in 2 MiB chunks; an existing region keeps its own.
  * Throws ERR_QUIRE_OUT_OF_MEMORY when the table is full.
  */
-export function openRegion(memory: Memory, name: string, chunks: number): RegionInfo {
+export function openRegion(memory: Memory, name: string, chunks: number, group = 'default'): RegionInfo {
   const node = memory.nodes[0];
   const encoded = new TextEncoder().encode(name);
   assert(encoded.length <= L.R_NAME_BYTES_MAX, 'region name checked by the caller', encoded.length);
@@ -38,7 +38,7 @@ export function openRegion(memory: Memory, name: string, chunks: number): Region
   const region = found >= 0 ? found : findFreeLocked(node);
   if (region >= 0) {
     const at = regionAt(region);
-    if (found < 0) formatLocked(node, at, encoded, chunks);
+    if (found < 0) formatLocked(node, at, encoded, chunks, new TextEncoder().encode(group));
     node.words[at + L.R_REFS]++;
   }
   node.unlock();
@@ -63,12 +63,15 @@ function findFreeLocked(node: Node): number {
   return -1;
 }
 
-function formatLocked(node: Node, at: number, name: Uint8Array, chunks: number): void {
+function formatLocked(node: Node, at: number, name: Uint8Array, chunks: number, group: Uint8Array): void {
+  assert(group.length <= L.R_GROUP_BYTES_MAX, 'group name checked by the caller', group.length);
   node.words[at + L.R_CHUNKS_LOW] = chunks;
   node.words[at + L.R_REFS] = 0;
   node.words[at + L.R_CONTROL] = 0;
   node.words[at + L.R_NAME_BYTES] = name.length;
   node.bytes.set(name, (at + L.R_NAME) * 4);
+  node.bytes[(at + L.R_GROUP) * 4] = group.length;
+  node.bytes.set(group, (at + L.R_GROUP) * 4 + 1);
   Atomics.store(node.words, at + L.R_STATE, STATE_USED);
 }
 
@@ -111,6 +114,19 @@ export function regionsInUse(node: Node): number[] {
     if (node.words[regionAt(region) + L.R_STATE] !== STATE_FREE) used.push(region);
   }
   return used;
+}
+
+/** Pages held under each group name, in whatever tier: what regions of that group would take if all were resident. */
+export function pagesByGroup(nodes: readonly Node[]): Record<string, number> {
+  const groups: Record<string, number> = {};
+  for (const region of regionsInUse(nodes[0])) {
+    const at = (regionAt(region) + L.R_GROUP) * 4;
+    const bytes = nodes[0].bytes.slice(at + 1, at + 1 + nodes[0].bytes[at]);
+    const name = new TextDecoder().decode(bytes);
+    const pages = nodes.reduce((sum, node) => sum + node.words[regionAt(region) + L.R_PAGES], 0);
+    groups[name] = (groups[name] ?? 0) + pages;
+  }
+  return groups;
 }
 
 /** Frees a region whatever its uses: the instance is closing. */

@@ -54,7 +54,7 @@ function discardInChunk(memory: Memory, node: Node, region: number, local: numbe
     // Looked up under the lock: another discard may have freed the leaf since.
     const leaf = findLeaf(node, region, local);
     for (let i = page; leaf !== 0 && i < Math.min(end, page + UNMAP_BATCH); i++) {
-      if (!unmapPageLocked(node, leaf + i)) pinned = true;
+      if (!unmapPageLocked(node, region, leaf + i)) pinned = true;
     }
     node.unlock();
   }
@@ -78,20 +78,21 @@ function freeLeaf(memory: Memory, node: Node, region: number, local: number): vo
 }
 
 /** False when the page is pinned: it then reads as zeros but stays. */
-function unmapPageLocked(node: Node, pteAt: number): boolean {
+function unmapPageLocked(node: Node, region: number, pteAt: number): boolean {
   const { words } = node;
   const pte = words[pteAt];
   if (pte === PTE_NONE) return true;
-  if (isPresent(pte)) return unmapPresentLocked(node, pteAt, frameFromPte(pte));
+  if (isPresent(pte)) return unmapPresentLocked(node, region, pteAt, frameFromPte(pte));
   const slot = slotFromPte(pte);
   const word = slotWordLocked(node, slot);
   Atomics.store(words, pteAt, PTE_NONE);
+  words[regionAt(region) + L.R_PAGES]--;
   if (W.tagOf(word) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(word) as Pfn);
   else dropSlotLocked(node, slot);
   return true;
 }
 
-function unmapPresentLocked(node: Node, pteAt: number, pfn: Pfn): boolean {
+function unmapPresentLocked(node: Node, region: number, pteAt: number, pfn: Pfn): boolean {
   if (node.words[node.slotAt + pfn] !== 0) dropCleanCopyLocked(node, pfn);
   if (!freezeLocked(node, pfn)) {
     node.kernel.fill(pfn << 12, 0, PAGE_BYTES);
@@ -101,6 +102,7 @@ function unmapPresentLocked(node: Node, pteAt: number, pfn: Pfn): boolean {
   bumpVersionLocked(node, pfn);
   lruRemoveLocked(node, pfn);
   node.words[L.H_REGION_PAGES]--;
+  node.words[regionAt(region) + L.R_PAGES]--;
   freeLocked(node, pfn);
   return true;
 }

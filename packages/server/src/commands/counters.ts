@@ -52,7 +52,7 @@ function incrbyfloat(client: Client, request: Request, out: ReplyWriter): void {
   const { db } = client;
   const key = request.arg(1);
   const stored = db.map.get(key);
-  const before = parseLong(stored === undefined ? '0' : Buffer.from(stored).latin1Slice());
+  const before = parseLong(stored === undefined ? '0' : Buffer.from(stored).toString('latin1'));
   if (before === undefined) fail('value is not a valid float');
   const increment = parseLong(request.text(2));
   if (increment === undefined) fail('value is not a valid float');

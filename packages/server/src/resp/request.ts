@@ -67,7 +67,7 @@ export class Request {
   /** The argument as text, one character a byte. */
   text(index: number): string {
     const bytes = this.arg(index);
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).latin1Slice(0, bytes.length);
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
   }
 
   upper(index: number): string {

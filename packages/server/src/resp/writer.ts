@@ -26,6 +26,9 @@ const PERCENT = 37;
 const TILDE = 126;
 const UNDERSCORE = 95;
 const EQUALS = 61;
+const COMMA = 44;
+/** Different first words that are counted; the words are the server's own, so there are few. */
+const ERROR_CODES_MAX = 128;
 
 /** Room for a type byte, an integer of 20 digits and a line end. */
 const HEADER_BYTES_MAX = 24;
@@ -55,8 +58,10 @@ export class ReplyWriter {
   private pos = 0;
   private sealedBytes = 0;
   private headerBytes = 7;
-  /** Errors written since the counter was read last (INFO's total_error_replies). */
+  /** Errors written (INFO's total_error_replies). */
   errorCount = 0;
+  /** Errors by their first word. */
+  readonly errorCounts = new Map<string, number>();
 
   constructor(pool: BlockPool) {
     this.pool = pool;
@@ -113,9 +118,15 @@ export class ReplyWriter {
 
   /** `-text`. Line ends in it become blanks; anything longer than a block is cut. */
   error(text: string): void {
-    this.errorCount++;
+    this.countError(text);
     const line = text.length > 1024 ? text.slice(0, 1024) : text;
     this.line(MINUS, line.replace(/[\r\n]/g, ' '));
+  }
+
+  /** A number that may be none whole: a double in RESP3, its text in RESP2. */
+  double(value: number): void {
+    if (this.resp === 3) this.line(COMMA, String(value));
+    else this.bulkText(String(value));
   }
 
   integer(value: number | bigint): void {
@@ -166,7 +177,7 @@ export class ReplyWriter {
     }
     this.reserve(length + HEADER_BYTES_MAX);
     this.header(DOLLAR, length);
-    this.block.latin1Write(text, this.pos, length);
+    this.block.write(text, this.pos, length, 'latin1');
     this.pos += length;
     this.lineEnd();
   }
@@ -268,7 +279,7 @@ export class ReplyWriter {
     this.checkLimit(total);
     const own = Buffer.allocUnsafeSlow(total);
     if (map.getInto(key, own, width) !== length) return false;
-    own.latin1Write(`$${length}\r\n`, 0);
+    own.write(`$${length}\r\n`, 0, 'latin1');
     own[total - 2] = CR;
     own[total - 1] = LF;
     this.addOwn(own);
@@ -280,6 +291,19 @@ export class ReplyWriter {
     if (this.pos > 0) this.seal();
     this.sealed.push({ buffer: own, length: own.length });
     this.sealedBytes += own.length;
+  }
+
+  resetErrors(): void {
+    this.errorCount = 0;
+    this.errorCounts.clear();
+  }
+
+  private countError(text: string): void {
+    this.errorCount++;
+    const end = text.indexOf(' ');
+    const code = end < 0 ? text : text.slice(0, end);
+    const before = this.errorCounts.get(code);
+    if (before !== undefined || this.errorCounts.size < ERROR_CODES_MAX) this.errorCounts.set(code, (before ?? 0) + 1);
   }
 
   private nil3(): void {
@@ -294,7 +318,7 @@ export class ReplyWriter {
     if (text.length < 16) {
       for (let i = 0; i < text.length; i++) this.block[this.pos++] = text.charCodeAt(i);
     } else {
-      this.pos += this.block.latin1Write(text, this.pos, text.length);
+      this.pos += this.block.write(text, this.pos, text.length, 'latin1');
     }
     this.lineEnd();
   }

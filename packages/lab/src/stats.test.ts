@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import { pairedRatio, rounded, spreadOf } from './stats.ts';
+
+const sample = fc.double({ min: 0.001, max: 1e9, noNaN: true });
+
+describe('spreadOf', () => {
+  it('gives the middle sample, or the mean of the two middle ones', () => {
+    assert.deepEqual(spreadOf([3, 1, 2]), { median: 2, min: 1, max: 3, samples: 3 });
+    assert.deepEqual(spreadOf([4, 1, 3, 2]), { median: 2.5, min: 1, max: 4, samples: 4 });
+    assert.deepEqual(spreadOf([7]), { median: 7, min: 7, max: 7, samples: 1 });
+  });
+
+  it('sorts by value, not by text, and leaves its argument alone', () => {
+    const values = [10, 9, 100];
+    assert.equal(spreadOf(values).median, 10);
+    assert.deepEqual(values, [10, 9, 100]);
+  });
+
+  it('refuses a missing or impossible sample', () => {
+    assert.throws(() => spreadOf([]), RangeError);
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) assert.throws(() => spreadOf([1, bad]), RangeError);
+  });
+
+  it('has its median between its ends, in any order of samples', () => {
+    fc.assert(
+      fc.property(fc.array(sample, { minLength: 1, maxLength: 20 }), (values) => {
+        const spread = spreadOf(values);
+        assert.ok(spread.min <= spread.median && spread.median <= spread.max);
+        assert.deepEqual(spreadOf([...values].reverse()), spread);
+        const below = values.filter((value) => value <= spread.median).length;
+        assert.ok(below * 2 >= values.length);
+      }),
+    );
+  });
+});
+
+describe('pairedRatio', () => {
+  it('divides each repetition by its own partner', () => {
+    assert.deepEqual(pairedRatio([10, 40, 30], [5, 10, 10]), { median: 3, min: 2, max: 4, samples: 3 });
+  });
+
+  it('is blind to a stretch that slows both sides', () => {
+    const slow = (values: number[]) => values.map((value, index) => (index === 1 ? value * 7 : value));
+    assert.deepEqual(pairedRatio(slow([6, 6, 6]), slow([2, 2, 2])), pairedRatio([6, 6, 6], [2, 2, 2]));
+  });
+
+  it('uses complete pairs alone and refuses to have none', () => {
+    assert.equal(pairedRatio([10, 20, 30], [5, 5]).samples, 2);
+    assert.throws(() => pairedRatio([], [1]), RangeError);
+    assert.throws(() => pairedRatio([1], [0]), RangeError);
+  });
+});
+
+describe('rounded', () => {
+  it('keeps four significant digits', () => {
+    assert.equal(rounded(1234567), 1235000);
+    assert.equal(rounded(0.00123456), 0.001235);
+    assert.equal(rounded(0), 0);
+  });
+});

@@ -1,0 +1,47 @@
+/** CONFIG GET, SET, RESETSTAT, REWRITE. */
+import type { Handlers } from '../command-table.ts';
+import { CommandError, fail } from '../reply-error.ts';
+import { wrongArity } from '../dispatcher.ts';
+import { Glob } from '../glob.ts';
+import type { Server } from '../server.ts';
+import { replyHelp } from './help.ts';
+
+const HELP = [
+  'GET <pattern>',
+  '    Return parameters matching the glob-like <pattern> and their values.',
+  'SET <directive> <value>',
+  '    Set the configuration <directive> to <value>.',
+  'RESETSTAT',
+  '    Reset statistics reported by the INFO command.',
+  'REWRITE',
+  '    Rewrite the configuration file.',
+];
+
+export function configHandlers(server: Server): Handlers {
+  return {
+    'config|get': (_client, request, out) => {
+      const globs: Glob[] = [];
+      for (let i = 2; i < request.count; i++) globs.push(new Glob(request.arg(i), true));
+      const names = [...server.config.names()].filter((name) => globs.some((glob) => glob.matches(name)));
+      out.map(names.length);
+      for (const name of names) {
+        out.bulkText(name);
+        out.bulkText(server.config.get(name) ?? '');
+      }
+    },
+    'config|set': (_client, request, out) => {
+      if (request.count % 2 !== 0) throw new CommandError(wrongArity('config|set'));
+      const pairs: [string, string][] = [];
+      for (let i = 2; i < request.count; i += 2) pairs.push([request.lower(i), request.text(i + 1)]);
+      const error = server.config.setAll(pairs);
+      if (error !== undefined) fail(error);
+      out.ok();
+    },
+    'config|resetstat': (_client, _request, out) => {
+      server.resetStats();
+      out.ok();
+    },
+    'config|rewrite': () => fail('The server is running without a config file'),
+    'config|help': (_client, _request, out) => replyHelp('CONFIG', HELP, out),
+  };
+}
