@@ -8,6 +8,8 @@ import type { Column, Outcome } from './report.ts';
 export interface Run {
   /** Small enough to end within 45 s on two cores. */
   readonly quick: boolean;
+  /** False once a quick run should start no further repetition; a benchmark makes at least one of each column. */
+  hasTime(): boolean;
   /** One line of progress, to standard error. */
   progress(line: string): void;
 }

@@ -1,6 +1,6 @@
 /**
- * Copies `length` bytes; the runs may overlap. V8 leaves the module for `memory.copy`, which takes about 6 ns more than a short loop
- * does and is faster from some 256 bytes on (4 KiB: 52 ns against 70).
+ * Copies `length` bytes; the runs may overlap. V8 leaves the module for `memory.copy`, which takes about 6 ns more than
+ * a short loop does and is faster from some 256 bytes on (4 KiB: 52 ns against 70).
  */
 const BULK_MIN: u32 = 256;
 
@@ -48,7 +48,9 @@ function copyForward(dst: usize, src: usize, length: u32): void {
   if (length & 1) store<u8>(dst, load<u8>(src));
 }
 
-/** From the last byte down: the destination starts inside the source. Each step loads before it stores what may overlap. */
+/**
+ * From the last byte down: the destination starts inside the source. Each step loads before it stores what may overlap.
+ */
 function copyBackward(dst: usize, src: usize, length: u32): void {
   while (length >= 16) {
     length -= 16;

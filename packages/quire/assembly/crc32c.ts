@@ -1,7 +1,7 @@
 /**
- * CRC32C (Castagnoli, reflected polynomial 0x82F63B78), slicing by eight (Kounavis & Berry, "A Systematic Approach to Building
- * High Performance Software-based CRC Generators", 2005): eight tables of 256 words, 8 KiB, turn eight bytes per step into eight
- * independent loads. Table k maps a byte to its remainder after k further zero bytes.
+ * CRC32C (Castagnoli, reflected polynomial 0x82F63B78), slicing by eight (Kounavis & Berry, "A Systematic Approach to
+ * Building High Performance Software-based CRC Generators", 2005): eight tables of 256 words, 8 KiB, turn eight bytes
+ * per step into eight independent loads. Table k maps a byte to its remainder after k further zero bytes.
  */
 const POLYNOMIAL: u32 = 0x82f63b78;
 const TABLE_BYTES: u32 = 1024;

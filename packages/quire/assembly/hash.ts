@@ -1,7 +1,7 @@
 /**
- * A 32-bit hash for hash maps, not for adversaries: wyhash32 (Wang Yi, github.com/wangyi-fudan/wyhash, public domain). State is two
- * words; each step mixes eight bytes in with one 32 x 32 -> 64 bit product, which WebAssembly has as a single instruction.
- * Loads are unaligned and never leave the run.
+ * A 32-bit hash for hash maps, not for adversaries: wyhash32 (Wang Yi, github.com/wangyi-fudan/wyhash, public domain).
+ * State is two words; each step mixes eight bytes in with one 32 x 32 -> 64 bit product, which WebAssembly has as a
+ * single instruction. Loads are unaligned and never leave the run.
  */
 const MULTIPLIER_A: u32 = 0x53c5ca59;
 const MULTIPLIER_B: u32 = 0x74743c1b;

@@ -1,6 +1,6 @@
 /**
- * The exports of kernel.wasm; `src/codec/kernel.ts` is their contract. Nothing here keeps state, uses a heap or has data segments:
- * every function works on the addresses it is given, in the shared memory that is imported.
+ * The exports of kernel.wasm; `src/codec/kernel.ts` is their contract. Nothing here keeps state, uses a heap or has
+ * data segments: every function works on the addresses it is given, in the shared memory that is imported.
  */
 export { compress } from './lz4-compress';
 export { decompress, decompressPartial } from './lz4-decompress';

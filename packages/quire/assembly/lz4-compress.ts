@@ -1,20 +1,23 @@
-import { copyBytesForward, wildCopy16 } from './wild-copy';
+import { copy } from './copy';
+import { wildCopy16 } from './wild-copy';
 
 /**
  * LZ4 block compressor (github.com/lz4/lz4, doc/lz4_Block_format.md), greedy, for inputs of at most 64 KiB.
  *
- *   sequence = token (literals:4 | match - 4:4) [literal count 255...] literals  offset:u16  [match length 255...]
+ *   sequence = token (literals:4 | match - 4:4) [literal count 255...] literals offset:u16 [match length 255...]
  *
- * The input is walked once. A table maps a hash of the next five bytes to the last position where it was seen, as a 16-bit offset
- * from `src`: with inputs of 64 KiB each position is a legal match distance, so neither age nor distance needs a check, and an
- * entry left at zero just means "try the first byte". The table is cleared on entry, so it is kept as small as the input allows.
- * The farther the last match lies behind, the longer the steps (one more byte every 64 misses): incompressible data is left fast.
+ * The input is walked once. A table maps a hash of the next five bytes to the last position where it was seen, as a
+ * 16-bit offset from `src`: with inputs of 64 KiB each position is a legal match distance, so neither age nor distance
+ * needs a check, and an entry left at zero just means "try the first byte". The table is cleared on entry. The farther
+ * the last match lies behind, the longer the steps (one more byte every 64 misses): incompressible data is left fast.
  *
- * Bounds. Addresses are compared by signed difference, for a block may end at 4 GiB, where `src + length` wraps to 0. All offsets
- * come from positions, not from the bytes, so a source that changes meanwhile spoils the result but never reaches outside.
+ * Bounds. Addresses are compared by signed difference, for a block may end at 4 GiB, where `src + length` wraps to 0.
+ * All offsets come from positions, not from the bytes, so a source that changes meanwhile spoils the result but never
+ * reaches outside.
  * - No match starts in the last 16 bytes (the format asks for 12): a 16-byte literal copy never reads past the end.
  * - No match covers the last 5 bytes (format).
- * - The search ends where the pending literals alone would exceed the room left: then the result cannot fit.
+ * - The search ends where the pending literals alone would exceed the room left. Only a match that then reached back
+ *   over some of them could still have fitted.
  */
 const HASH_PRIME: u64 = 889523592379; // LZ4's five-byte hash
 const HASH_BITS: u64 = 13; // 16 KiB of u16: the scratch there is. 12 bits lose 0.2 % of ratio on 4 KiB and gain no time
@@ -25,7 +28,9 @@ const MATCH_MIN: u32 = 4;
 const TAIL_SEARCH: u32 = 16;
 const TAIL_LITERALS: u32 = 5;
 
-/** Returns the compressed length in bytes, or 0 when it would exceed `capacity`. `table`: 16 KiB of scratch, 16-aligned. */
+/**
+ * Returns the compressed length in bytes, or 0 when it does not fit `capacity`. `table`: 16 KiB of scratch.
+ */
 export function compress(src: usize, length: u32, dst: usize, capacity: u32, table: usize): u32 {
   if (length <= TAIL_SEARCH) return lastLiterals(src, length, dst, dst, dst + capacity);
   const hashBits: u64 = length <= SHORT_INPUT ? HASH_BITS_SHORT : HASH_BITS;
@@ -94,7 +99,9 @@ function clearTable(table: usize, bytes: u32): void {
   } while (table != end);
 }
 
-/** How many of the eight bytes before `ip` and `match` are equal, without a branch per byte. More are hardly ever equal. */
+/**
+ * How many of the eight bytes before `ip` and `match` are equal, without a branch per byte. More are hardly ever equal.
+ */
 @inline
 function equalBefore(ip: usize, match: usize): usize {
   return <usize>clz(load<u64>(ip - 8) ^ load<u64>(match - 8)) >> 3;
@@ -126,7 +133,7 @@ function emitSequence(op: usize, outEnd: usize, anchor: usize, ip: usize, offset
   const token = op++;
   if (literals >= 15) op = writeLength(op, literals - 15);
   if (isRoomy) wildCopy16(op, anchor, literals);
-  else copyBytesForward(op, anchor, literals);
+  else copy(op, anchor, literals);
   op += literals;
   store<u16>(op, <u16>offset);
   op += 2;
@@ -143,7 +150,7 @@ function lastLiterals(anchor: usize, literals: u32, op: usize, dst: usize, outEn
   if (<u32>(outEnd - op) < 1 + literals + extraBytes(literals)) return 0;
   store<u8>(op++, min<u32>(literals, 15) << 4);
   if (literals >= 15) op = writeLength(op, literals - 15);
-  copyBytesForward(op, anchor, literals);
+  copy(op, anchor, literals);
   return <u32>(op + literals - dst);
 }
 

@@ -1,6 +1,7 @@
 /**
- * The 32-bit word that fills the run, or -1. `length` is a multiple of 16. Most pages differ in their first 16 bytes, so those are
- * looked at alone; then 64 bytes a turn. The result is a double because it holds both an unsigned word and -1.
+ * The 32-bit word that fills the run, or -1. `length` is a multiple of 16. Most pages differ in their first 16 bytes,
+ * so those are looked at alone; then 64 bytes a turn. The result is a double because it holds both an unsigned word and
+ * -1.
  */
 export function isSameFilled(src: usize, length: u32): f64 {
   if (length < 16) return -1;

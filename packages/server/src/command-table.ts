@@ -69,7 +69,9 @@ export class CommandTable {
   }
 
   doc(command: Command): CommandDoc | undefined {
-    return this.data.docs[command.name];
+    const parent = command.name.split('|')[0];
+    const doc = this.data.docs[parent];
+    return parent === command.name ? doc : doc?.subcommands?.[command.name];
   }
 
   /** Every command and subcommand. */

@@ -134,8 +134,14 @@ export class Dispatcher {
   private reject(client: Client, command: Command | undefined, error: string): void {
     if (client.queue !== undefined) client.isAborted = true;
     if (command !== undefined) command.rejected++;
-    if (error === '') client.link.destroy();
-    else this.out.error(error);
+    if (error === '') {
+      client.link.destroy();
+    } else if (command?.name === 'exec') {
+      client.endTransaction();
+      this.out.error(`EXECABORT Transaction discarded because of: ${error.replace(/^ERR /, '')}`);
+    } else {
+      this.out.error(error);
+    }
   }
 
   /** The command, or the subcommand, that the request names. */

@@ -10,8 +10,10 @@ import { allHandlers } from './commands/all.ts';
 import { Config, type FixedSettings, VALUE_BYTES_MAX } from './config.ts';
 import { Connection } from './connection.ts';
 import { Dispatcher } from './dispatcher.ts';
+import type { EvictionPolicy } from './evict.ts';
 import { expireCycle } from './expire-cycle.ts';
 import { Keyspace } from './keyspace.ts';
+import { isLoopback } from './loopback.ts';
 import { BlockPool } from './resp/block-pool.ts';
 import type { ParserLimits } from './resp/parser.ts';
 import { ReplyWriter } from './resp/writer.ts';
@@ -31,6 +33,8 @@ export interface ServerOptions {
   bind?: readonly string[];
   databases?: number;
   requirepass?: string;
+  maxclients?: number;
+  policy?: EvictionPolicy;
   /** For CONFIG GET. */
   settings?: Partial<Pick<FixedSettings, 'threads' | 'swapFile' | 'swapSize'>>;
   /** Called after SHUTDOWN closed the server. */
@@ -79,6 +83,8 @@ export class Server {
       },
       this.keyspace.evictor,
     );
+    this.config.maxclients = options.maxclients ?? this.config.maxclients;
+    this.keyspace.evictor.policy = options.policy ?? 'noeviction';
     this.config.requirepass = options.requirepass ?? '';
     this.config.isExposed = !this.bind.every(isLoopback);
     this.limits = { valueBytesMax: VALUE_BYTES_MAX, requestBytesMax: this.config.queryBytesMax };
@@ -228,9 +234,4 @@ function openListener(host: string, port: number): Promise<NetServer> {
       resolve(listener);
     });
   });
-}
-
-/** 127.0.0.0/8, ::1, localhost. */
-export function isLoopback(address: string): boolean {
-  return address === 'localhost' || address === '::1' || /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address);
 }

@@ -4,7 +4,8 @@ import { WrongAnswer } from '../benchmark.ts';
 import { serveParent } from '../child.ts';
 import { Corpus } from '../corpus.ts';
 import { Xorshift32 } from '../rng.ts';
-import { keyOf, mixed, valueOf } from './entries.ts';
+import { keyName, TextValues } from '../text-values.ts';
+import { mixed } from './checksum.ts';
 import { openStore, type StoreName } from './stores.ts';
 
 export interface MapChildArgs {
@@ -37,9 +38,9 @@ const GC_REPORT_MS = 100;
 
 await serveParent<MapChildArgs>(async (args) => {
   const { entries, valueBytes } = args;
-  const { text } = Corpus.load(args.corpusFile);
-  const keys = args.keepsKeys ? Array.from({ length: entries }, (_, index) => keyOf(index)) : null;
-  const key = keys === null ? keyOf : (index: number) => keys[index];
+  const values = new TextValues(Corpus.load(args.corpusFile).text, valueBytes);
+  const keys = args.keepsKeys ? Array.from({ length: entries }, (_, index) => keyName(index)) : null;
+  const key = keys === null ? keyName : (index: number) => keys[index];
   const pauses = watchPauses();
   const heapBefore = heapUsedAfterGc();
   const store = await openStore(args.store, entries, args.budgetBytes);
@@ -49,7 +50,7 @@ await serveParent<MapChildArgs>(async (args) => {
     const start = performance.now();
     for (let from = 0; from < entries; from += CHUNK) {
       const to = Math.min(entries, from + CHUNK);
-      for (let index = from; index < to; index += 1) store.set(key(index), valueOf(text, index, valueBytes));
+      for (let index = from; index < to; index += 1) store.set(key(index), values.value(index));
       await new Promise((resolve) => setImmediate(resolve));
     }
     await store.settle();
@@ -61,8 +62,8 @@ await serveParent<MapChildArgs>(async (args) => {
     for (let step = 0; step < ops; step += 1) {
       const index = rng.below(entries);
       const value = store.get(key(index));
-      if (!isRight(value, valueOf(text, index, valueBytes))) {
-        throw new WrongAnswer(`${args.store}: wrong value under ${keyOf(index)}`);
+      if (!isRight(value, values.value(index))) {
+        throw new WrongAnswer(`${args.store}: wrong value under ${keyName(index)}`);
       }
     }
     return { us: (performance.now() - start) * 1000, ops, sum: 0 };

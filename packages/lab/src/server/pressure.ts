@@ -2,7 +2,7 @@
  * 500 MB of text values in 250 MB, twice:
  *
  * - *equal*: both servers get the same total of resident + compressed bytes. Redis cannot hold this data in 250 MB (its
- *   compressed form alone is larger), so the total is the smallest at which it survives, found by raising the limit of
+ *   compressed form alone is larger), so the total is the smallest tried at which it survives, found by raising the limit of
  *   its cgroup from a small resident share until it lives through loading, verifying and a first benchmark.
  * - *larger*: Quire in the 250 MB; redis with as much resident and what zram takes on top of it.
  */
@@ -46,7 +46,7 @@ export async function measureEqual(pressure: Pressure, run: Run, results: Result
     return;
   }
   const totalMib = Math.ceil(mib(squeezed.watch.peak.totalBytes));
-  results.facts('all', 'equal_total', { wantedMib: pressure.budgetMib, smallestTotalOfRedisMib: totalMib });
+  results.facts('all', 'equal_total', { wantedMib: pressure.budgetMib, smallestTriedTotalOfRedisMib: totalMib });
   const situation = { label: 'equal_total', ratio: 'get_under_pressure_vs_redis', target: { atLeast: 2 } };
   await compare(squeezed, totalMib, situation, pressure, run, results);
 }

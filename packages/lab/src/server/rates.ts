@@ -2,9 +2,9 @@
 import type { Run } from '../benchmark.ts';
 import type { Cell, Results } from '../report.ts';
 import { Xorshift32 } from '../rng.ts';
+import type { TextValues } from '../text-values.ts';
 import { type BenchmarkFigures, benchmarkGets } from './redis-benchmark.ts';
 import type { ServerProcess } from './servers.ts';
-import type { TextValues } from './text-values.ts';
 
 /** What the servers hold and are asked. */
 export interface Load {
@@ -37,6 +37,7 @@ export async function interleaved(
 ): Promise<BenchmarkFigures[][]> {
   const figures: BenchmarkFigures[][] = servers.map(() => []);
   for (let repetition = 1; repetition <= load.repetitions; repetition += 1) {
+    if (repetition > 1 && !run.hasTime()) break;
     for (const [index, server] of servers.entries()) {
       figures[index].push(await benchmarkGets(server.port, load.keys, load.requests));
     }

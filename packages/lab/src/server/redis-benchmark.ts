@@ -1,8 +1,9 @@
 /** Runs Debian's redis-benchmark against a server on loopback and reads its CSV. */
 import { spawn, spawnSync } from 'node:child_process';
 import { undoLater } from '../undo.ts';
-import { VALUE_BYTES } from './text-values.ts';
 
+/** Size of the values, `-d` in the kernel's runs. */
+export const VALUE_BYTES = 1024;
 const CLIENTS = 12;
 const PIPELINE = 32;
 

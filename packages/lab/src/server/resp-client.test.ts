@@ -3,13 +3,14 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { WrongAnswer } from '../benchmark.ts';
 import { Xorshift32 } from '../rng.ts';
+import { keyName, TextValues } from '../text-values.ts';
+import { VALUE_BYTES } from './redis-benchmark.ts';
 import { RespClient } from './resp-client.ts';
-import { keyName, TextValues, VALUE_BYTES } from './text-values.ts';
 
 const text = new Uint8Array(20_000);
 const rng = new Xorshift32(3);
 for (let index = 0; index < text.length; index += 1) text[index] = 32 + rng.below(90);
-const values = new TextValues(text);
+const values = new TextValues(text, VALUE_BYTES);
 const KEYS = 1_300;
 
 const servers: Server[] = [];

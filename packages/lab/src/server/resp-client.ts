@@ -5,7 +5,8 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { WrongAnswer } from '../benchmark.ts';
-import { keyName, type TextValues, VALUE_BYTES } from './text-values.ts';
+import { keyName, type TextValues } from '../text-values.ts';
+import { VALUE_BYTES } from './redis-benchmark.ts';
 
 const BATCH_KEYS = 512;
 const CONNECT_ATTEMPTS_MAX = 400;

@@ -5,11 +5,11 @@ import { HostSwap } from '../host-swap.ts';
 import { QUIRE } from '../quire.ts';
 import { mib, type Outcome, Results } from '../report.ts';
 import { pairedRatio } from '../stats.ts';
+import { TextValues } from '../text-values.ts';
 import { measureEqual, measureLarger } from './pressure.ts';
 import { interleaved, type Load, loadInto, reportRates } from './rates.ts';
-import { type BenchmarkFigures, whyNoRedis } from './redis-benchmark.ts';
+import { type BenchmarkFigures, VALUE_BYTES, whyNoRedis } from './redis-benchmark.ts';
 import { REDIS, type ServerProcess, startOne, startQuireServer, startRedis } from './servers.ts';
-import { TextValues, VALUE_BYTES } from './text-values.ts';
 
 const IN_MEMORY = { keys: 100_000, requests: 2_000_000, repetitions: 5, budgetMib: 512 };
 const IN_MEMORY_QUICK = { keys: 50_000, requests: 400_000, repetitions: 3, budgetMib: 256 };
@@ -26,7 +26,7 @@ export const server: Benchmark = {
 
 async function runServer(run: Run): Promise<Outcome> {
   const results = new Results();
-  const values = new TextValues(Corpus.load(corpusFile(run.progress)).text);
+  const values = new TextValues(Corpus.load(corpusFile(run.progress)).text, VALUE_BYTES);
   const missing = whyNoRedis();
   if (missing !== null) {
     results.absent('all', `${missing}; redis-benchmark is what this benchmark measures with`);

@@ -40,6 +40,8 @@ export function compileHost(): string {
 
 export class HostColumn {
   readonly swap: HostSwap;
+  /** Repetitions that the kernel killed and that were run again; reported, since their times are missing. */
+  killedCount = 0;
   readonly #program: string;
   readonly #corpusFile: string;
   readonly #work: Work;
@@ -80,6 +82,7 @@ export class HostColumn {
         return await this.#attempt(seed, isHuge);
       } catch (error) {
         if (!(error instanceof ChildEnded) || attempt === ATTEMPTS_MAX) throw error;
+        this.killedCount += 1;
       }
     }
   }

@@ -3,7 +3,10 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { GuardedMemory } from './testing/guarded-memory.ts';
 
-const LENGTHS = [0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 79, 80, 127, 128, 129, 200];
+const LENGTHS = [
+  0, 1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 31, 32, 33, 47, 48, 63, 64, 65, 79, 80, 127, 128, 129, 200, 255, 256, 257,
+  513,
+];
 const A = 1024;
 const B = 2048;
 const arena = new GuardedMemory(1);
@@ -70,7 +73,13 @@ describe('fill', () => {
     kernel.fill(0, 9, 100);
     assert.ok(arena.read(arena.size - 100, 100).equals(new Uint8Array(100).fill(7)));
     assert.ok(arena.read(0, 100).equals(new Uint8Array(100).fill(9)));
-    arena.expectUntouchedExcept([[0, 100], [arena.size - 100, 100]], 'ends');
+    arena.expectUntouchedExcept(
+      [
+        [0, 100],
+        [arena.size - 100, 100],
+      ],
+      'ends',
+    );
   });
 });
 

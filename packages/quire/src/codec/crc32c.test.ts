@@ -38,9 +38,13 @@ describe('crc32c', () => {
 
   test('equals the bitwise model, from any seed', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300, size: 'max' }), fc.integer({ min: 0, max: 0xffffffff }), (bytes, seed) => {
-        assert.equal(crcOf(bytes, seed), crcModel(seed, bytes));
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 300, size: 'max' }),
+        fc.integer({ min: 0, max: 0xffffffff }),
+        (bytes, seed) => {
+          assert.equal(crcOf(bytes, seed), crcModel(seed, bytes));
+        },
+      ),
     );
   });
 

@@ -73,7 +73,11 @@ describe('hash32', () => {
 
   test('number-like keys spread over buckets by low bits and by high bits', () => {
     const keys = 1 << 16;
-    for (const makeKey of [(i: number) => `key:${i}`, (i: number) => `user:${i}:profile`, (i: number) => String(i * 4096)]) {
+    for (const makeKey of [
+      (i: number) => `key:${i}`,
+      (i: number) => `user:${i}:profile`,
+      (i: number) => String(i * 4096),
+    ]) {
       const low = new Uint32Array(1024);
       const high = new Uint32Array(1024);
       const seen = new Set<number>();

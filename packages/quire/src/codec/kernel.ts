@@ -1,30 +1,39 @@
 /**
- * The WebAssembly kernels: the only code of the core that touches bytes in bulk. One instance per thread and node, all working in
- * place on the node's shared memory. Addresses are byte offsets in that memory, passed as int32 bit patterns (`pfn << 12`), so that
- * no double is made for addresses above 2 GiB.
+ * The WebAssembly kernels: the only code of the core that touches bytes in bulk. One instance per thread and node, all
+ * working in place on the node's shared memory. Addresses are byte offsets in that memory, passed as int32 bit patterns
+ * (`pfn << 12`), so that no double is made for addresses above 2 GiB.
  */
 export interface Kernel {
   /**
-   * LZ4 block format. Compresses `[src, src + length)` into `[dst, dst + capacity)`; `table` is 16 KiB of scratch, any contents.
-   * `length` <= 65,536. Returns the compressed length in bytes, or 0 when the result would not fit `capacity`. It gives up as soon
-   * as the bytes it found no match for fill the room, so where the result would just fit, 0 is possible too.
+   * LZ4 block format. Compresses `[src, src + length)` into `[dst, dst + capacity)`; `table` is 16 KiB of scratch, any
+   * contents. `length` <= 65,536. Returns the compressed length in bytes, or 0 when the result would not fit
+   * `capacity`. It gives up as soon as the bytes it found no match for fill the room, so where the result would just
+   * fit, 0 is possible too.
    */
   compress(src: number, length: number, dst: number, capacity: number, table: number): number;
   /**
-   * Decodes a whole block. Returns the bytes written (<= capacity) or -1 when the input is malformed. Whatever the input says,
-   * nothing outside `[dst, dst + capacity)` is written, nothing outside `[src, src + length)` is read as input, and it ends.
+   * Decodes a whole block. Returns the bytes written (<= capacity) or -1 when the input is malformed. Whatever the
+   * input says, nothing outside `[dst, dst + capacity)` is written, nothing outside `[src, src + length)` is read as
+   * input, and it ends.
    */
   decompress(src: number, length: number, dst: number, capacity: number): number;
   /**
-   * Decodes until at least `wanted` bytes are there, or the block ends. Same safety as `decompress`; may write up to `capacity`.
-   * Trailing input is allowed (`length` may be the size of the slot holding the block). Returns bytes written or -1.
+   * Decodes until at least `wanted` bytes are there, or the block ends. Same safety as `decompress`; may write up to
+   * `capacity`. Trailing input is allowed (`length` may be the size of the slot holding the block). Returns bytes
+   * written or -1.
    */
   decompressPartial(src: number, length: number, dst: number, wanted: number, capacity: number): number;
-  /** The 32-bit word that fills `[src, src + length)` (length a multiple of 16), as an unsigned number; -1 when there is none. */
+  /**
+   * The 32-bit word that fills `[src, src + length)` (length a multiple of 16), as an unsigned number; -1 when there is
+   * none.
+   */
   isSameFilled(src: number, length: number): number;
   copy(dst: number, src: number, length: number): void;
   fill(dst: number, byte: number, length: number): void;
-  /** CRC32C (Castagnoli) of the bytes, continuing from `seed` (0 to start). Unsigned. `table` holds the 8 KiB made by crc32cInit. */
+  /**
+   * CRC32C (Castagnoli) of the bytes, continuing from `seed` (0 to start). Unsigned. `table` holds the 8 KiB made by
+   * crc32cInit.
+   */
   crc32c(seed: number, src: number, length: number, table: number): number;
   crc32cInit(table: number): void;
   /** 1 when the two runs are equal, else 0. */

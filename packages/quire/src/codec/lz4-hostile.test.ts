@@ -19,7 +19,13 @@ function validBlocks(random: Random): Uint8Array[] {
     const data = sample(random, 1 + random.below(1500));
     arena.write(0, data);
     const length = kernel.compress(0, data.length, 8192, 4096, 32768);
-    arena.expectUntouchedExcept([[8192, 4096], [32768, TABLE_BYTES]], 'making a valid block');
+    arena.expectUntouchedExcept(
+      [
+        [8192, 4096],
+        [32768, TABLE_BYTES],
+      ],
+      'making a valid block',
+    );
     return Uint8Array.from(arena.read(8192, length));
   });
 }
@@ -29,10 +35,14 @@ function place(random: Random, length: number, capacity: number): { src: number;
   const low = random.below(3) === 0 ? random.below(64) : 0;
   const gap = random.below(64);
   switch (random.below(4)) {
-    case 0: return { src: low, dst: arena.size - capacity };
-    case 1: return { src: arena.size - length, dst: low };
-    case 2: return { src: low, dst: low + length + gap };
-    default: return { src: low + capacity + gap, dst: low };
+    case 0:
+      return { src: low, dst: arena.size - capacity };
+    case 1:
+      return { src: arena.size - length, dst: low };
+    case 2:
+      return { src: low, dst: low + length + gap };
+    default:
+      return { src: low + capacity + gap, dst: low };
   }
 }
 
@@ -61,7 +71,10 @@ describe('lz4 decoder, hostile input', () => {
       }
       arena.expectUntouchedExcept([[dst, capacity]], message);
     }
-    assert.ok(accepted > CASES / 100 && accepted < CASES, `${accepted} accepted: the samples are one-sided; seed ${seed}`);
+    assert.ok(
+      accepted > CASES / 100 && accepted < CASES,
+      `${accepted} accepted: the samples are one-sided; seed ${seed}`,
+    );
   });
 
   test(`${CASES} blocks, decoded in part`, () => {
@@ -90,7 +103,13 @@ describe('lz4 decoder, hostile input', () => {
     const text = Buffer.from('a page is a page is a page, and a folio is many pages; '.repeat(5));
     arena.write(0, text);
     const length = kernel.compress(0, text.length, 4096, 1024, 32768);
-    arena.expectUntouchedExcept([[4096, 1024], [32768, TABLE_BYTES]], 'making the block');
+    arena.expectUntouchedExcept(
+      [
+        [4096, 1024],
+        [32768, TABLE_BYTES],
+      ],
+      'making the block',
+    );
     const block = Uint8Array.from(arena.read(4096, length));
     const variants = Array.from(block, (_, cut) => block.slice(0, cut));
     for (let at = 0; at < block.length; at++) {
@@ -143,7 +162,13 @@ describe('lz4 decoder, source that changes while it is read', () => {
       for (let i = 0; i < 20_000; i++) {
         const written = shared.kernel.decompress(src, valid.length, 4096, capacity);
         assert.ok(written >= -1 && written <= capacity, `${written} written; seed ${seed}`);
-        shared.expectUntouchedExcept([[4096, capacity], [src, valid.length]], `QUIRE_SEED=${seed} round ${i}`);
+        shared.expectUntouchedExcept(
+          [
+            [4096, capacity],
+            [src, valid.length],
+          ],
+          `QUIRE_SEED=${seed} round ${i}`,
+        );
       }
     } finally {
       Atomics.store(stop, 0, 1);

@@ -17,13 +17,22 @@ function makeBlock(data: Uint8Array): number {
   arena.write(SRC, data);
   const length = kernel.compress(SRC, data.length, BLOCK, 8192, TABLE);
   assert.ok(length > 0);
-  arena.expectUntouchedExcept([[BLOCK, 8192], [TABLE, TABLE_BYTES]], 'making the block');
+  arena.expectUntouchedExcept(
+    [
+      [BLOCK, 8192],
+      [TABLE, TABLE_BYTES],
+    ],
+    'making the block',
+  );
   return length;
 }
 
 function expectPrefix(data: Uint8Array, length: number, wanted: number, capacity: number, message: string): void {
   const written = kernel.decompressPartial(BLOCK, length, DST, wanted, capacity);
-  assert.ok(written >= Math.min(wanted, data.length, capacity) && written <= capacity, `${written} written; ${message}`);
+  assert.ok(
+    written >= Math.min(wanted, data.length, capacity) && written <= capacity,
+    `${written} written; ${message}`,
+  );
   assert.ok(arena.read(DST, written).equals(data.subarray(0, written)), `content; ${message}`);
   arena.expectUntouchedExcept([[DST, capacity]], message);
 }
@@ -59,7 +68,10 @@ describe('lz4 partial decode', () => {
       const random = makeRandom(seed + i);
       const data = sample(random, 1 + random.below(2000));
       const length = makeBlock(data);
-      arena.write(BLOCK + length, Uint8Array.from({ length: 64 }, () => random.below(256)));
+      arena.write(
+        BLOCK + length,
+        Uint8Array.from({ length: 64 }, () => random.below(256)),
+      );
       const slotLength = length + 1 + random.below(64);
       const wanted = random.below(data.length + 1);
       expectPrefix(data, slotLength, wanted, data.length, `QUIRE_SEED=${seed} case ${i} wanted ${wanted}`);

@@ -22,7 +22,13 @@ function compressed(data: Uint8Array, capacity: number, message: string): Uint8A
   const length = kernel.compress(SRC, data.length, DST, capacity, TABLE);
   assert.ok(length >= 0 && length <= capacity, `length ${length} of ${capacity}; ${message}`);
   const block = Uint8Array.from(arena.read(DST, length));
-  arena.expectUntouchedExcept([[TABLE, TABLE_BYTES], [DST, capacity]], message);
+  arena.expectUntouchedExcept(
+    [
+      [TABLE, TABLE_BYTES],
+      [DST, capacity],
+    ],
+    message,
+  );
   return block;
 }
 
@@ -61,7 +67,10 @@ describe('lz4 round trip', () => {
     const seed = runSeed();
     for (let i = 0; i < 1500; i++) {
       const random = makeRandom(seed + i);
-      checkBlock(sample(random, sampleLength(random, i % 20 === 0 ? LENGTH_MAX : 8192)), `QUIRE_SEED=${seed} case ${i}`);
+      checkBlock(
+        sample(random, sampleLength(random, i % 20 === 0 ? LENGTH_MAX : 8192)),
+        `QUIRE_SEED=${seed} case ${i}`,
+      );
     }
   });
 
@@ -139,7 +148,10 @@ describe('lz4 encoder', () => {
     arena.write(TABLE, new Uint8Array(TABLE_BYTES));
     const clean = compressed(data, CAPACITY, 'clean table');
     const random = makeRandom(3);
-    arena.write(TABLE, Uint8Array.from({ length: TABLE_BYTES }, () => random.below(256)));
+    arena.write(
+      TABLE,
+      Uint8Array.from({ length: TABLE_BYTES }, () => random.below(256)),
+    );
     same(compressed(data, CAPACITY, 'dirty table'), clean, 'same block from a dirty table');
   });
 
@@ -162,7 +174,10 @@ describe('lz4 encoder', () => {
       assert.equal(kernel.compress(src, data.length, dst, block.length, table), block.length);
       same(arena.read(dst, block.length), block, `at ${src} to ${dst}`);
       const ranges = [[dst, block.length] as const, [table, TABLE_BYTES] as const];
-      arena.expectUntouchedExcept(ranges.sort((a, b) => a[0] - b[0]), `at ${src} to ${dst}`);
+      arena.expectUntouchedExcept(
+        ranges.sort((a, b) => a[0] - b[0]),
+        `at ${src} to ${dst}`,
+      );
     }
   });
 });

@@ -18,10 +18,18 @@ function bytesAt(memory: WebAssembly.Memory, address: number, length: number): B
   return Buffer.from(memory.buffer, address, length);
 }
 
-const TEXT = new Uint8Array(Buffer.from('a folio of pages, a page of lines, a line of words; '.repeat(79))).subarray(0, PAGE);
+const TEXT = new Uint8Array(Buffer.from('a folio of pages, a page of lines, a line of words; '.repeat(79))).subarray(
+  0,
+  PAGE,
+);
 
 /** Every kernel once, at the given page addresses, passed as the caller likes to pass them. */
-function exercise(memory: WebAssembly.Memory, kernel: Kernel, pages: readonly number[], pass: (address: number) => number): void {
+function exercise(
+  memory: WebAssembly.Memory,
+  kernel: Kernel,
+  pages: readonly number[],
+  pass: (address: number) => number,
+): void {
   const [src, block, dst, tables] = pages;
   bytesAt(memory, src, PAGE).set(TEXT);
   const length = kernel.compress(pass(src), PAGE, pass(block), PAGE, pass(tables));
@@ -83,7 +91,10 @@ describe('wasm kernel', () => {
       `const { workerData: { url, module, memory } } = require('node:worker_threads');
        import(url).then(({ instantiateKernel }) => instantiateKernel(module, memory).fill(PAGE, 9, PAGE));
        const PAGE = 4096;`,
-      { eval: true, workerData: { url: new URL('./wasm-kernel.js', import.meta.url).href, module: compileKernel(), memory } },
+      {
+        eval: true,
+        workerData: { url: new URL('./wasm-kernel.js', import.meta.url).href, module: compileKernel(), memory },
+      },
     );
     const code = await new Promise((resolve, reject) => worker.once('error', reject).once('exit', resolve));
     assert.equal(code, 0);

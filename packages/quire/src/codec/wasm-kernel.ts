@@ -1,7 +1,8 @@
 /**
- * The way from `dist/kernel.wasm` (built from `assembly/`) to a `Kernel`. A module is compiled once per process and can be posted to
- * worker threads; each thread makes its own instance over the memory it shares with the others. The instance's exports are the
- * Kernel's own properties, so a call site sees one shape and V8 calls straight into the module.
+ * The way from `dist/kernel.wasm` (built from `assembly/`) to a `Kernel`. A module is compiled once per process and can
+ * be posted to worker threads; each thread makes its own instance over the memory it shares with the others. The
+ * instance's exports are the Kernel's own properties, so a call site sees one shape and V8 calls straight into the
+ * module.
  */
 import { readFileSync } from 'node:fs';
 import type { Kernel } from './kernel.ts';

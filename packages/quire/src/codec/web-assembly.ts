@@ -1,6 +1,6 @@
 /**
- * The part of the `WebAssembly` namespace that Quire uses, for compilations without the DOM library (@types/node leaves it out).
- * Imported for its types only; nothing of it is meant for the public declarations.
+ * The part of the `WebAssembly` namespace that Quire uses, for compilations without the DOM library (@types/node leaves
+ * it out). Imported for its types only; nothing of it is meant for the public declarations.
  */
 declare global {
   namespace WebAssembly {

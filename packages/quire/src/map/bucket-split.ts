@@ -105,7 +105,8 @@ export class BucketSplit {
     try {
       for (let link = 1; link < buckets; link++) {
         const offset = index.overflowOffset(first + link - 1);
-        if (offset + BUCKET_BYTES > index.space.size) throw new QuireError('ERR_QUIRE_SWAP_FULL', 'the map\'s index is used up');
+        if (offset + BUCKET_BYTES > index.space.size)
+          throw new QuireError('ERR_QUIRE_SWAP_FULL', "the map's index is used up");
         pin.hold(offset);
         fillBucket(pin.view.words, pin.wordAt(offset), this.moved, link, link + 1 < buckets ? first + link : -1);
         pin.release();

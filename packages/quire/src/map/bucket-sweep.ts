@@ -46,7 +46,10 @@ export class BucketSweep {
   reap(limit: number): number {
     const { control } = this.core;
     let removed = 0;
-    let steps = Math.min(Atomics.load(control, BUCKETS) >>> 0, Math.max(REAP_BUCKETS_MIN, limit * REAP_BUCKETS_PER_ENTRY));
+    let steps = Math.min(
+      Atomics.load(control, BUCKETS) >>> 0,
+      Math.max(REAP_BUCKETS_MIN, limit * REAP_BUCKETS_PER_ENTRY),
+    );
     while (removed < limit && steps-- > 0 && Atomics.load(control, EXPIRING_COUNT) !== 0) {
       const isDone = this.sweep(this.advance(REAP_HAND), REAPING, Number.POSITIVE_INFINITY, limit - removed);
       removed += this.removed;

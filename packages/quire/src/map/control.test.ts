@@ -1,8 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { addBytesLocked, ALLOCATOR_LOCK, CLASS_HEAD, CONTROL_WORDS, MAGIC, readBytes, resetControl, STRIPE_LOCK, STRIPE_SEQUENCE, STRIPES } from './control.ts';
-import { entryWord, EXPIRING, hashOfEntry, isLink, LINK, locationOf, useOf } from './entry-word.ts';
+import {
+  ALLOCATOR_LOCK,
+  addBytesLocked,
+  CLASS_HEAD,
+  CONTROL_WORDS,
+  MAGIC,
+  readBytes,
+  resetControl,
+  STRIPE_LOCK,
+  STRIPE_SEQUENCE,
+  STRIPES,
+} from './control.ts';
+import { EXPIRING, entryWord, hashOfEntry, isLink, LINK, locationOf, useOf } from './entry-word.ts';
 import { CLASSES } from './size-class.ts';
 
 test('the blocks of the control words do not overlap', () => {
@@ -16,7 +27,18 @@ test('the byte counter counts beyond 32 bits, up and down', () => {
   const control = new Int32Array(new SharedArrayBuffer(CONTROL_WORDS * 4));
   resetControl(control);
   let sum = 0;
-  for (const delta of [5, 2 ** 31, 2 ** 31, 2 ** 32 - 10, 2 ** 40, -5, -(2 ** 40), -(2 ** 31), 2 ** 31 - 1, -(2 ** 32)]) {
+  for (const delta of [
+    5,
+    2 ** 31,
+    2 ** 31,
+    2 ** 32 - 10,
+    2 ** 40,
+    -5,
+    -(2 ** 40),
+    -(2 ** 31),
+    2 ** 31 - 1,
+    -(2 ** 32),
+  ]) {
     sum += delta;
     addBytesLocked(control, delta);
     assert.equal(readBytes(control), sum);
@@ -39,7 +61,7 @@ test('an entry keeps location, tag, use count and expiring bit apart', () => {
   fc.assert(
     fc.property(fc.integer(), fc.nat({ max: 31 * 2 ** 32 - 1 }), fc.boolean(), (hash, location, isExpiring) => {
       const word1 = entryWord(hash, location, isExpiring);
-      assert.equal(locationOf(location % 2 ** 32 | 0, word1), location);
+      assert.equal(locationOf((location % 2 ** 32) | 0, word1), location);
       assert.equal(useOf(word1), 0);
       assert.equal((word1 & EXPIRING) !== 0, isExpiring);
       assert.equal(hashOfEntry(word1, hash & 0xff), hash);

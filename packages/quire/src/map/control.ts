@@ -47,6 +47,8 @@ export const BUCKETS = 242;
 
 /** 'QMP' and the version of the layout of control block, index, heap and meta. */
 export const MAGIC_VALUE = 0x514d5001;
+/** The map is being made. */
+export const MAGIC_BUSY = 1;
 
 /** The first 256 buckets exist from the start: the low 8 hash bits of an entry are then known from where it stands. */
 export const FIRST_BUCKETS = 256;

@@ -139,7 +139,10 @@ export class HashIndex {
     const overflow = head === 0 ? this.control[OVERFLOW_END] >>> 0 : (head - 1) >>> 0;
     const offset = this.overflowOffset(overflow);
     if (offset + BUCKET_BYTES > this.space.size) {
-      throw new QuireError('ERR_QUIRE_SWAP_FULL', `the map's index of ${this.space.size} bytes of address space is used up`);
+      throw new QuireError(
+        'ERR_QUIRE_SWAP_FULL',
+        `the map's index of ${this.space.size} bytes of address space is used up`,
+      );
     }
     pin.hold(offset);
     if (head === 0) this.control[OVERFLOW_END] = overflow + 1;

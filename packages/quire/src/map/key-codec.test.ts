@@ -2,11 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { KeyCodec } from './key-codec.ts';
-import { KeyFrame, HEADER_WORDS } from './key-frame.ts';
+import { HEADER_WORDS, KeyFrame } from './key-frame.ts';
 import { patternBytes } from './testing/model-map.ts';
 import { valueCodec } from './value-codec.ts';
 
-const anyString = fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.string({ unit: 'binary' }), fc.array(fc.integer({ min: 0xd700, max: 0xe100 })).map((codes) => String.fromCharCode(...codes)));
+const anyString = fc.oneof(
+  fc.string(),
+  fc.string({ unit: 'grapheme' }),
+  fc.string({ unit: 'binary' }),
+  fc.array(fc.integer({ min: 0xd700, max: 0xe100 })).map((codes) => String.fromCharCode(...codes)),
+);
 const anyKey = fc.oneof(anyString, fc.double(), fc.integer(), fc.uint8Array());
 
 /** Equal as keys of a Map are, bytes by content. */
@@ -36,7 +41,21 @@ describe('KeyCodec', () => {
       }),
       { numRuns: 2000 },
     );
-    const alike = ['1', 1, new Uint8Array([0x31]), '\ud800', '\ufffd', '\ud801', '', new Uint8Array(0), Number.NaN, 'NaN', Infinity, -Infinity, -1];
+    const alike = [
+      '1',
+      1,
+      new Uint8Array([0x31]),
+      '\ud800',
+      '\ufffd',
+      '\ud801',
+      '',
+      new Uint8Array(0),
+      Number.NaN,
+      'NaN',
+      Infinity,
+      -Infinity,
+      -1,
+    ];
     const seen = new Set(alike.map((key) => Buffer.from(codec.encode(key)).toString('hex')));
     assert.equal(seen.size, alike.length);
   });
@@ -53,14 +72,31 @@ describe('KeyCodec', () => {
     for (const key of ['x'.repeat(65_534), 'é'.repeat(32_767), new Uint8Array(65_534), `\ud800${'x'.repeat(32_766)}`]) {
       assert.ok(isSameKey(codec.decode(codec.encode(key)), key));
     }
-    for (const key of ['x'.repeat(65_535), `${'é'.repeat(32_767)}x`, 'é'.repeat(40_000), new Uint8Array(65_535), `\ud800${'x'.repeat(32_767)}`]) {
+    for (const key of [
+      'x'.repeat(65_535),
+      `${'é'.repeat(32_767)}x`,
+      'é'.repeat(40_000),
+      new Uint8Array(65_535),
+      `\ud800${'x'.repeat(32_767)}`,
+    ]) {
       assert.throws(() => codec.encode(key), { code: 'ERR_QUIRE_RANGE' });
     }
   });
 
   test('anything else is no key', () => {
     const codec = new KeyCodec();
-    for (const key of [undefined, null, true, {}, [], Symbol('s'), 1n, () => 1, new Uint16Array(2), new ArrayBuffer(4)]) {
+    for (const key of [
+      undefined,
+      null,
+      true,
+      {},
+      [],
+      Symbol('s'),
+      1n,
+      () => 1,
+      new Uint16Array(2),
+      new ArrayBuffer(4),
+    ]) {
       assert.throws(() => codec.encode(key), { code: 'ERR_QUIRE_INVALID_ARG' });
     }
   });
@@ -74,7 +110,11 @@ describe('KeyFrame', () => {
       frame.load(key, 1);
       assert.deepEqual(frame.bytes.slice(HEADER_WORDS * 4, HEADER_WORDS * 4 + length), key);
       const padded = (length + 7) & ~7;
-      assert.equal(frame.bytes.slice(HEADER_WORDS * 4 + length, HEADER_WORDS * 4 + padded).every((byte) => byte === 0), true, `${length}`);
+      assert.equal(
+        frame.bytes.slice(HEADER_WORDS * 4 + length, HEADER_WORDS * 4 + padded).every((byte) => byte === 0),
+        true,
+        `${length}`,
+      );
     }
   });
 
@@ -106,9 +146,13 @@ describe('value codecs', () => {
   test('values come back', () => {
     const utf8 = valueCodec<string>('utf8');
     const json = valueCodec<unknown>('json');
-    fc.assert(fc.property(fc.string({ unit: 'grapheme' }), (text) => assert.equal(utf8.decode(utf8.encode(text)), text)));
     fc.assert(
-      fc.property(fc.jsonValue(), (value) => assert.deepEqual(json.decode(json.encode(value)), JSON.parse(JSON.stringify(value)))),
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => assert.equal(utf8.decode(utf8.encode(text)), text)),
+    );
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) =>
+        assert.deepEqual(json.decode(json.encode(value)), JSON.parse(JSON.stringify(value))),
+      ),
     );
     assert.equal(utf8.decode(utf8.encode('\ufeffbom')), '\ufeffbom');
   });

@@ -1,10 +1,39 @@
-import { CLASS_HEAD, COUNT, EMPTY_LISTED, EXPIRING as EXPIRING_COUNT, OVERFLOW_END, OVERFLOW_FREE, readBytes, RUNS } from './control.ts';
+import {
+  CLASS_HEAD,
+  COUNT,
+  EMPTY_LISTED,
+  EXPIRING as EXPIRING_COUNT,
+  OVERFLOW_END,
+  OVERFLOW_FREE,
+  RUNS,
+  readBytes,
+} from './control.ts';
 import { EXPIRING, hashOfEntry, isLink, locationOf } from './entry-word.ts';
 import { BUCKET_BYTES, BUCKET_WORDS, SLOTS } from './hash-index.ts';
 import type { MapCore } from './map-core.ts';
 import { valueStart } from './record.ts';
-import { BITMAP_WORD, EXTENT, FREE, GRANULE_BYTES, LISTED, META_BYTES, META_WORDS, runOf, SLAB, STATE_MASK } from './run-meta.ts';
-import { chargedBytes, classCapacity, CLASSES, extentRuns, RUN_BYTES, SLAB_CLASSES, slotAt, slotsOf } from './size-class.ts';
+import {
+  BITMAP_WORD,
+  EXTENT,
+  FREE,
+  GRANULE_BYTES,
+  LISTED,
+  META_BYTES,
+  META_WORDS,
+  runOf,
+  SLAB,
+  STATE_MASK,
+} from './run-meta.ts';
+import {
+  CLASSES,
+  chargedBytes,
+  classCapacity,
+  extentRuns,
+  RUN_BYTES,
+  SLAB_CLASSES,
+  slotAt,
+  slotsOf,
+} from './size-class.ts';
 
 /**
  * The whole truth about a map, in O(everything) and with JS memory per entry: for tests and the simulator. Index against records, records
@@ -80,7 +109,8 @@ export class MapCheck {
     core.loadHeaderLocked(location);
     const record = core.records;
     if (core.loadKey(record.copyKey()) !== hash) return `record ${location} has another hash`;
-    if ((record.expiresAtMs !== 0) !== ((word1 & EXPIRING) !== 0)) return `record ${location}: expiry and entry disagree`;
+    if ((record.expiresAtMs !== 0) !== ((word1 & EXPIRING) !== 0))
+      return `record ${location}: expiry and entry disagree`;
     if (record.expiresAtMs !== 0) this.expiring++;
     return this.placeFault(location, valueStart(record.keyLength) + record.valueLength, record.classId);
   }
@@ -90,7 +120,8 @@ export class MapCheck {
     if (run === 0 || run >= this.core.control[RUNS]) return `record ${location} lies outside the used runs`;
     this.loadMeta(run);
     const meta = this.meta;
-    if (meta[0] >>> 8 !== (classId | (meta[0] & LISTED ? LISTED >> 8 : 0))) return `record ${location} has another class than its run`;
+    if (meta[0] >>> 8 !== (classId | (meta[0] & LISTED ? LISTED >> 8 : 0)))
+      return `record ${location} has another class than its run`;
     if (bytes > classCapacity(classId)) return `record ${location} is larger than its class`;
     this.bytes += chargedBytes(classId, bytes);
     const offset = (location * GRANULE_BYTES) % RUN_BYTES;
@@ -106,8 +137,10 @@ export class MapCheck {
 
   private counterFault(): string | undefined {
     const { control } = this.core;
-    if (control[COUNT] >>> 0 !== this.reached.size) return `count is ${control[COUNT]}, ${this.reached.size} are reachable`;
-    if (control[EXPIRING_COUNT] !== this.expiring) return `expiring is ${control[EXPIRING_COUNT]}, not ${this.expiring}`;
+    if (control[COUNT] >>> 0 !== this.reached.size)
+      return `count is ${control[COUNT]}, ${this.reached.size} are reachable`;
+    if (control[EXPIRING_COUNT] !== this.expiring)
+      return `expiring is ${control[EXPIRING_COUNT]}, not ${this.expiring}`;
     return readBytes(control) === this.bytes ? undefined : `bytes is ${readBytes(control)}, not ${this.bytes}`;
   }
 
@@ -139,7 +172,7 @@ export class MapCheck {
       if (state === SLAB) {
         const taken = bitsOf(meta);
         if (taken + meta[1] !== slotsOf(classId)) return `run ${run}: ${taken} taken and ${meta[1]} free slots`;
-        if ((meta[0] & LISTED) !== 0 !== meta[1] > 0) return `run ${run} is listed wrongly`;
+        if (((meta[0] & LISTED) !== 0) !== meta[1] > 0) return `run ${run} is listed wrongly`;
         slots += taken;
         if (taken === 0) emptyListed++;
       } else if (state === EXTENT) extents++;
@@ -148,7 +181,8 @@ export class MapCheck {
     }
     if (run !== this.core.control[RUNS]) return `the last extent ends at run ${run}`;
     if (slots !== this.slots) return `${slots} slots are taken, ${this.slots} reachable`;
-    if (extents !== this.reached.size - this.slots) return `${extents} extents, ${this.reached.size - this.slots} reachable`;
+    if (extents !== this.reached.size - this.slots)
+      return `${extents} extents, ${this.reached.size - this.slots} reachable`;
     const counted = this.core.control[EMPTY_LISTED];
     return counted === emptyListed ? undefined : `${emptyListed} empty runs are listed, ${counted} counted`;
   }

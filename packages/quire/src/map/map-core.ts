@@ -7,9 +7,9 @@ import { BUCKET_BYTES, BUCKET_WORDS, HashIndex, SLOTS } from './hash-index.ts';
 import { KeyFrame } from './key-frame.ts';
 import { PagePin } from './page-pin.ts';
 import { PageReader } from './page-reader.ts';
+import { DIFFERENT, HEADER_BYTES, MATCH, RETRY, RecordReader } from './record.ts';
 import { RecordHeap } from './record-heap.ts';
 import { GRANULE_BYTES } from './run-meta.ts';
-import { HEADER_BYTES, MATCH, RecordReader, RETRY, DIFFERENT } from './record.ts';
 import { StripeLocks } from './stripe-locks.ts';
 import { isSwapFull } from './swap-full.ts';
 
@@ -83,13 +83,13 @@ export class MapCore {
   }
 
   /** One try to find the frame's key. After MATCH the record's page is open in `records.reader`, its header in `records`. */
-  locate(linksMax: number): number {
+  locate(linksMax: number, isWhole: boolean): number {
     const index = this.index;
     if (!index.collect(this.frame.hash, linksMax)) return RETRY;
     for (let candidate = 0; candidate < index.candidates; candidate++) {
       const word0 = index.candidateWord0[candidate];
       const word1 = index.candidateWord1[candidate];
-      const outcome = this.records.match(locationOf(word0, word1), this.frame);
+      const outcome = this.records.match(locationOf(word0, word1), this.frame, isWhole);
       if (outcome === DIFFERENT) continue;
       this.bucket = index.candidateBucket[candidate];
       this.slot = index.candidateSlot[candidate];
@@ -106,7 +106,7 @@ export class MapCore {
   }
 
   private tryFindLocked(): boolean | undefined {
-    const outcome = this.locate(this.linksMaxLocked());
+    const outcome = this.locate(this.linksMaxLocked(), false);
     if (outcome === RETRY || (outcome === MATCH && !this.records.reader.close())) return undefined;
     return outcome === MATCH;
   }

@@ -1,8 +1,8 @@
-import { VALUE_BYTES_MAX, valueStart } from './record.ts';
-import { GRANULE_BYTES } from './run-meta.ts';
-import { frameHeader, writeHeader, writeZeros } from './record-write.ts';
 import type { MapCore } from './map-core.ts';
 import { type MapWrite, PIN_PAGES_MAX } from './map-write.ts';
+import { VALUE_BYTES_MAX, valueStart } from './record.ts';
+import { frameHeader, writeHeader, writeZeros } from './record-write.ts';
+import { GRANULE_BYTES } from './run-meta.ts';
 import { classCapacity, classOf, isExtentClass, RUN_BYTES } from './size-class.ts';
 
 /**
@@ -56,7 +56,8 @@ export class MapRange {
     const head = valueStart(core.frame.length);
     if (head + length > classCapacity(record.classId)) return this.move(stripe, from, source, length);
     frameHeader(core.frame, record.classId, record.kind, length, record.expiresAtMs);
-    if (this.touchedPages(Math.min(from, before), from + source.length) <= PIN_PAGES_MAX) this.writeInPlace(stripe, from, source);
+    if (this.touchedPages(Math.min(from, before), from + source.length) <= PIN_PAGES_MAX)
+      this.writeInPlace(stripe, from, source);
     else if (from >= before) this.writeTail(stripe, from, source);
     else return this.move(stripe, from, source, length);
     return length;
@@ -141,7 +142,8 @@ export class MapRange {
   /** An extent that grows is charged for more pages: its meta page has to be at hand. */
   private holdForGrowth(length: number): void {
     const core = this.core;
-    if (length !== core.records.valueLength && isExtentClass(core.records.classId)) core.heap.hold(core.location, core.oldMetaPin);
+    if (length !== core.records.valueLength && isExtentClass(core.records.classId))
+      core.heap.hold(core.location, core.oldMetaPin);
   }
 
   private chargeGrowth(length: number): void {

@@ -1,5 +1,6 @@
 import { assert } from '../base/assert.ts';
 import { USE_MAX, USE_SHIFT, useOf } from './entry-word.ts';
+import { freshBytes } from './fresh-bytes.ts';
 import type { MapCore } from './map-core.ts';
 import { DIFFERENT, RETRY } from './record.ts';
 import { isSwapFull } from './swap-full.ts';
@@ -38,7 +39,14 @@ export class MapRead {
     return this.readLocked(stripe, op, target, targetOffset, from, length);
   }
 
-  private readLocked(stripe: number, op: number, target: Uint8Array, targetOffset: number, from: number, length: number): number {
+  private readLocked(
+    stripe: number,
+    op: number,
+    target: Uint8Array,
+    targetOffset: number,
+    from: number,
+    length: number,
+  ): number {
     const core = this.core;
     core.locks.lockStripe(stripe);
     try {
@@ -53,12 +61,18 @@ export class MapRead {
   }
 
   private attempt(
-    op: number, stripe: number, sequence: number, linksMax: number,
-    target: Uint8Array, targetOffset: number, from: number, length: number,
+    op: number,
+    stripe: number,
+    sequence: number,
+    linksMax: number,
+    target: Uint8Array,
+    targetOffset: number,
+    from: number,
+    length: number,
   ): number {
     const core = this.core;
     const record = core.records;
-    const outcome = core.locate(linksMax);
+    const outcome = core.locate(linksMax, op >= OP_GET);
     if (outcome === RETRY) return TORN;
     if (outcome === DIFFERENT) return core.locks.isUnchanged(stripe, sequence) ? ABSENT : TORN;
     const isExpired = record.expiresAtMs !== 0 && core.isExpired(record.expiresAtMs);
@@ -81,13 +95,20 @@ export class MapRead {
   }
 
   /** The whole value lies in the open page, at byte `start`. */
-  private copyInPage(op: number, start: number, target: Uint8Array, targetOffset: number, from: number, length: number): number {
+  private copyInPage(
+    op: number,
+    start: number,
+    target: Uint8Array,
+    targetOffset: number,
+    from: number,
+    length: number,
+  ): number {
     const record = this.core.records;
     const size = record.valueLength;
     const { bytes, byte } = record.reader.view;
     if (op === OP_GET) {
-      // Allocating and setting is faster than slice, which copies shared memory byte by byte.
-      this.fresh = new Uint8Array(size);
+      // Setting is faster than slice, which copies shared memory byte by byte.
+      this.fresh = freshBytes(size);
       this.fresh.set(bytes.subarray(byte + start, byte + start + size));
       return size;
     }

@@ -54,22 +54,30 @@ describe('the cursor', () => {
 describe('a scan', () => {
   test('visits what is there all the time once, whatever comes and goes', () => {
     fc.assert(
-      fc.property(fc.nat(), fc.integer({ min: 1, max: 200 }), fc.integer({ min: 0, max: 6000 }), (seed, hint, stable) => {
-        const random = seededRandom(seed);
-        const { map } = createPlainMap(10_000, { seed });
-        for (let index = 0; index < stable; index++) map.set(keyOf(`stable ${index}`), keyOf('x'), 0);
-        const seen = new Map<string, number>();
-        let added = 0;
-        let cursor = 0;
-        do {
-          cursor = map.scan(cursor, hint, (key) => seen.set(nameOf(key), (seen.get(nameOf(key)) ?? 0) + 1));
-          for (let change = random() * 200; change > 0; change--) map.set(keyOf(`new ${added++}`), keyOf('y'), 0);
-          for (let change = random() * 50; change > 0; change--) map.delete(keyOf(`new ${Math.floor(random() * added)}`));
-          if (added > 20_000) break;
-        } while (cursor !== 0);
-        if (cursor === 0) for (let index = 0; index < stable; index++) assert.equal(seen.get(`stable ${index}`), 1, `stable ${index}`);
-        assert.equal(map.findFault(), undefined);
-      }),
+      fc.property(
+        fc.nat(),
+        fc.integer({ min: 1, max: 200 }),
+        fc.integer({ min: 0, max: 6000 }),
+        (seed, hint, stable) => {
+          const random = seededRandom(seed);
+          const { map } = createPlainMap(10_000, { seed });
+          for (let index = 0; index < stable; index++) map.set(keyOf(`stable ${index}`), keyOf('x'), 0);
+          const seen = new Map<string, number>();
+          let added = 0;
+          let cursor = 0;
+          do {
+            cursor = map.scan(cursor, hint, (key) => seen.set(nameOf(key), (seen.get(nameOf(key)) ?? 0) + 1));
+            for (let change = random() * 200; change > 0; change--) map.set(keyOf(`new ${added++}`), keyOf('y'), 0);
+            for (let change = random() * 50; change > 0; change--)
+              map.delete(keyOf(`new ${Math.floor(random() * added)}`));
+            if (added > 20_000) break;
+          } while (cursor !== 0);
+          if (cursor === 0)
+            for (let index = 0; index < stable; index++)
+              assert.equal(seen.get(`stable ${index}`), 1, `stable ${index}`);
+          assert.equal(map.findFault(), undefined);
+        },
+      ),
       { numRuns: 25 },
     );
   });

@@ -1,12 +1,12 @@
 import { KEEP_EXPIRY } from './byte-map.ts';
 import { COUNT, EXPIRING } from './control.ts';
-import { entryWord, EXPIRING as EXPIRING_BIT, USE_MASK } from './entry-word.ts';
+import { EXPIRING as EXPIRING_BIT, entryWord, USE_MASK } from './entry-word.ts';
 import { SLOTS, writeLink } from './hash-index.ts';
 import type { MapCore } from './map-core.ts';
 import { PagePin } from './page-pin.ts';
 import { valueStart } from './record.ts';
-import { GRANULE_BYTES } from './run-meta.ts';
 import { frameHeader, writeHeader, writeRecord } from './record-write.ts';
+import { GRANULE_BYTES } from './run-meta.ts';
 import { classOf, SLAB_CLASSES } from './size-class.ts';
 import { isSwapFull } from './swap-full.ts';
 
@@ -55,7 +55,8 @@ export class MapWrite {
     const expiry = expiresAtMs !== KEEP_EXPIRY ? expiresAtMs : isLive ? core.records.expiresAtMs : 0;
     frameHeader(core.frame, classId, kind, value.length, expiry);
     if (isHit) core.queueDisposal(isLive ? 'set' : 'expire');
-    if (isHit && classId === core.records.classId && classId < SLAB_CLASSES) this.overwriteLocked(stripe, bytes, value, expiry);
+    if (isHit && classId === core.records.classId && classId < SLAB_CLASSES)
+      this.overwriteLocked(stripe, bytes, value, expiry);
     else this.replaceLocked(stripe, isHit, classId, bytes, 0, value, expiry);
     return !isLive;
   }
@@ -109,7 +110,13 @@ export class MapWrite {
    * filled. `fill`, when given, writes the value's gap itself.
    */
   replaceLocked(
-    stripe: number, isHit: boolean, classId: number, bytes: number, gap: number, source: Uint8Array, expiry: number,
+    stripe: number,
+    isHit: boolean,
+    classId: number,
+    bytes: number,
+    gap: number,
+    source: Uint8Array,
+    expiry: number,
     fill?: (location: number) => void,
   ): void {
     const core = this.core;
@@ -154,7 +161,7 @@ export class MapWrite {
   private putEntry(bucket: number, slot: number, location: number, word1: number): void {
     const pin = this.core.entryPin;
     const word = pin.wordAt(bucket) + slot * 2;
-    pin.view.words[word] = location % 0x1_0000_0000 | 0;
+    pin.view.words[word] = (location % 0x1_0000_0000) | 0;
     pin.view.words[word + 1] = word1;
   }
 
@@ -166,7 +173,7 @@ export class MapWrite {
     const words = chainPin.view.words;
     words[added] = entryPin.view.words[tail + SLOTS * 2 - 2];
     words[added + 1] = entryPin.view.words[tail + SLOTS * 2 - 1];
-    words[added + 2] = location % 0x1_0000_0000 | 0;
+    words[added + 2] = (location % 0x1_0000_0000) | 0;
     words[added + 3] = word1;
     writeLink(entryPin.view.words, tail, overflow);
   }

@@ -54,7 +54,8 @@ export function checkValueLength(length: number): void {
 
 export function checkExpiry(expiresAtMs: number): void {
   if (expiresAtMs === 0 || expiresAtMs === KEEP_EXPIRY) return;
-  if (!Number.isSafeInteger(expiresAtMs)) throw invalidArg('expiresAtMs', 'a whole number of milliseconds', expiresAtMs);
+  if (!Number.isSafeInteger(expiresAtMs))
+    throw invalidArg('expiresAtMs', 'a whole number of milliseconds', expiresAtMs);
   if (expiresAtMs < 0 || expiresAtMs >= EXPIRY_MS_END) throw outOfRange('expiresAtMs', '0..2^48 - 1', expiresAtMs);
 }
 

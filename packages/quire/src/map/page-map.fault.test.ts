@@ -77,8 +77,18 @@ const OPERATIONS: readonly Operation[] = [
   { name: 'writeRange overwrites much', prepare: withKey(66_000), ...rangeOf(5000, 40_000) },
   { name: 'writeRange moves', prepare: withKey(66_000), ...rangeOf(66_000, 100_000) },
   { name: 'writeRange moves a small one', prepare: withKey(100), ...rangeOf(90, 300) },
-  { name: 'delete', prepare: withKey(100), run: ({ map }) => map.delete(KEY), apply: (model) => void model.delete(KEY) },
-  { name: 'delete a large one', prepare: withKey(100_000), run: ({ map }) => map.delete(KEY), apply: (model) => void model.delete(KEY) },
+  {
+    name: 'delete',
+    prepare: withKey(100),
+    run: ({ map }) => map.delete(KEY),
+    apply: (model) => void model.delete(KEY),
+  },
+  {
+    name: 'delete a large one',
+    prepare: withKey(100_000),
+    run: ({ map }) => map.delete(KEY),
+    apply: (model) => void model.delete(KEY),
+  },
   {
     name: 'delete from an overflow bucket',
     prepare: (plain, model) => {
@@ -89,7 +99,8 @@ const OPERATIONS: readonly Operation[] = [
     apply: (model) => void model.delete(KEY),
   },
   {
-    name: 'setExpiry', prepare: withKey(100),
+    name: 'setExpiry',
+    prepare: withKey(100),
     run: ({ map }) => map.setExpiry(KEY, 7_000_000),
     apply: (model) => {
       const entry = model.live(KEY);

@@ -6,7 +6,21 @@ import { keyOf, ModelMap, nameOf, patternBytes, scanNames, seededRandom } from '
 import { createPlainMap, type PlainMap } from './testing/plain-map.ts';
 
 /** Few keys, so that operations meet; some long, some empty, some that differ only in padding. */
-const KEYS = ['', '\0', '\0\0', 'a', 'a\0', 'b', 'key:1', 'key:2', 'key:3', 'k'.repeat(300), 'k'.repeat(5000), `${'k'.repeat(4999)}l`, 'K'.repeat(65535)];
+const KEYS = [
+  '',
+  '\0',
+  '\0\0',
+  'a',
+  'a\0',
+  'b',
+  'key:1',
+  'key:2',
+  'key:3',
+  'k'.repeat(300),
+  'k'.repeat(5000),
+  `${'k'.repeat(4999)}l`,
+  'K'.repeat(65535),
+];
 const key = fc.constantFrom(...KEYS).map(keyOf);
 const size = fc.oneof(
   { weight: 6, arbitrary: fc.nat(200) },
@@ -29,10 +43,36 @@ type Step =
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ op: fc.constant('set' as const), key, value, expiry, kind: fc.nat(255) }) },
-  { weight: 5, arbitrary: fc.record({ op: fc.constant('writeRange' as const), key, from: fc.oneof(fc.nat(300), fc.nat(60_000)), value }) },
-  { weight: 3, arbitrary: fc.record({ op: fc.constant('readRange' as const), key, from: fc.oneof(fc.nat(300), fc.nat(60_000)), length: size }) },
-  { weight: 8, arbitrary: fc.record({ op: fc.constantFrom('get' as const, 'getInto', 'has', 'delete', 'valueLength'), key }) },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant('setExpiry' as const), key, expiry: fc.oneof(fc.constant(0), fc.integer({ min: 1_000_001, max: 1_000_400 })) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      op: fc.constant('writeRange' as const),
+      key,
+      from: fc.oneof(fc.nat(300), fc.nat(60_000)),
+      value,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      op: fc.constant('readRange' as const),
+      key,
+      from: fc.oneof(fc.nat(300), fc.nat(60_000)),
+      length: size,
+    }),
+  },
+  {
+    weight: 8,
+    arbitrary: fc.record({ op: fc.constantFrom('get' as const, 'getInto', 'has', 'delete', 'valueLength'), key }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('setExpiry' as const),
+      key,
+      expiry: fc.oneof(fc.constant(0), fc.integer({ min: 1_000_001, max: 1_000_400 })),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('tick' as const), ms: fc.nat(100) }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constantFrom('scan' as const, 'randomKey', 'clear', 'isValid') }) },
   { weight: 1, arbitrary: fc.record({ op: fc.constant('reap' as const), limit: fc.integer({ min: 1, max: 5 }) }) },
@@ -42,15 +82,23 @@ function run(plain: PlainMap, model: ModelMap, command: Step): void {
   const { map } = plain;
   switch (command.op) {
     case 'set':
-      assert.equal(map.set(command.key, command.value, command.expiry, command.kind), model.set(command.key, command.value, command.expiry, command.kind));
+      assert.equal(
+        map.set(command.key, command.value, command.expiry, command.kind),
+        model.set(command.key, command.value, command.expiry, command.kind),
+      );
       return;
     case 'writeRange':
-      assert.equal(map.writeRange(command.key, command.from, command.value), model.writeRange(command.key, command.from, command.value));
+      assert.equal(
+        map.writeRange(command.key, command.from, command.value),
+        model.writeRange(command.key, command.from, command.value),
+      );
       return;
     case 'readRange':
-      return checkRange(plain, model, command.key, command.from, command.length);
+      checkRange(plain, model, command.key, command.from, command.length);
+      return;
     case 'getInto':
-      return checkInto(plain, model, command.key);
+      checkInto(plain, model, command.key);
+      return;
     case 'get':
       assert.deepEqual(map.get(command.key), model.live(command.key)?.value);
       return;
@@ -73,7 +121,7 @@ function run(plain: PlainMap, model: ModelMap, command: Step): void {
       model.nowMs += command.ms;
       return;
     default:
-      return checkWhole(plain, model, command);
+      checkWhole(plain, model, command);
   }
 }
 
@@ -104,8 +152,14 @@ function checkRange(plain: PlainMap, model: ModelMap, key: Uint8Array, from: num
   const expected = entry?.value.subarray(from, from + length);
   assert.equal(count, expected?.length ?? -1);
   if (expected !== undefined) assert.equal(Buffer.compare(target.subarray(8, 8 + count), expected), 0);
-  assert.equal(target.subarray(0, 8).every((byte) => byte === 0xaa), true);
-  assert.equal(target.subarray(8 + length).every((byte) => byte === 0xaa), true);
+  assert.equal(
+    target.subarray(0, 8).every((byte) => byte === 0xaa),
+    true,
+  );
+  assert.equal(
+    target.subarray(8 + length).every((byte) => byte === 0xaa),
+    true,
+  );
 }
 
 function checkInto(plain: PlainMap, model: ModelMap, key: Uint8Array): void {
@@ -115,7 +169,11 @@ function checkInto(plain: PlainMap, model: ModelMap, key: Uint8Array): void {
   assert.equal(length, entry?.value.length ?? -1);
   const isFit = entry !== undefined && length <= 900;
   if (isFit) assert.equal(Buffer.compare(target.subarray(100, 100 + length), entry.value), 0);
-  else assert.equal(target.every((byte) => byte === 0xaa), true);
+  else
+    assert.equal(
+      target.every((byte) => byte === 0xaa),
+      true,
+    );
 }
 
 function property(invalidReads: number, hasDispose: boolean): fc.IProperty<[Step[], number]> {
@@ -123,7 +181,9 @@ function property(invalidReads: number, hasDispose: boolean): fc.IProperty<[Step
     const model = new ModelMap();
     let disposed = 0;
     const plain = createPlainMap(4096, {
-      now: () => model.nowMs, random: seededRandom(seed), seed,
+      now: () => model.nowMs,
+      random: seededRandom(seed),
+      seed,
       ...(hasDispose ? { dispose: () => void disposed++ } : {}),
     });
     plain.faults.random = seededRandom(seed);

@@ -2,7 +2,19 @@ import { invalidArg, outOfRange } from '../base/errors.ts';
 import { BucketSplit } from './bucket-split.ts';
 import { BucketSweep } from './bucket-sweep.ts';
 import { type ByteMap, KEEP_EXPIRY } from './byte-map.ts';
-import { COUNT, EXPIRING, MAGIC, MAGIC_VALUE, OVERFLOW_END, readBytes, resetControl, RUNS, SEED, STRIPES } from './control.ts';
+import {
+  COUNT,
+  EXPIRING,
+  MAGIC,
+  MAGIC_BUSY,
+  MAGIC_VALUE,
+  OVERFLOW_END,
+  RUNS,
+  readBytes,
+  resetControl,
+  SEED,
+  STRIPES,
+} from './control.ts';
 import { BUCKET_BYTES } from './hash-index.ts';
 import { MapCheck } from './map-check.ts';
 import { MapCore, type MapSpaces } from './map-core.ts';
@@ -10,7 +22,14 @@ import { MapRange } from './map-range.ts';
 import { ABSENT, EXPIRED, MapRead, OP_EXPIRY, OP_GET, OP_INTO, OP_KIND, OP_LENGTH, OP_RANGE } from './map-read.ts';
 import { MapScan } from './map-scan.ts';
 import { MapWrite } from './map-write.ts';
-import { checkCount, checkExpiry, checkKey, checkShape, checkValueLength, type PageMapOptions } from './page-map-options.ts';
+import {
+  checkCount,
+  checkExpiry,
+  checkKey,
+  checkShape,
+  checkValueLength,
+  type PageMapOptions,
+} from './page-map-options.ts';
 import { valueStart } from './record.ts';
 import { META_BYTES } from './run-meta.ts';
 import { chargedBytes, classOf, RUN_BYTES } from './size-class.ts';
@@ -64,17 +83,38 @@ export class PageMap implements ByteMap {
    */
   static create(spaces: MapSpaces, control: Int32Array, options: PageMapOptions = {}): PageMap {
     checkShape(spaces, control, options);
-    if (Atomics.load(control, MAGIC) !== 0) throw invalidArg('control', 'zeros for a new map', control[MAGIC]);
+    if (Atomics.compareExchange(control, MAGIC, 0, MAGIC_BUSY) !== 0) {
+      throw invalidArg('control', 'zeros for a new map', control[MAGIC]);
+    }
     resetControl(control);
     Atomics.store(control, SEED, options.seed ?? Math.floor((options.random ?? Math.random)() * 2 ** 32) | 0);
     Atomics.store(control, MAGIC, MAGIC_VALUE);
+    Atomics.notify(control, MAGIC);
     return new PageMap(spaces, control, options);
+  }
+
+  /**
+   * Creates the map if the control block is zeros, else attaches; of several threads at once one creates, the others wait for it.
+   * Throws ERR_QUIRE_INVALID_ARG.
+   */
+  static open(spaces: MapSpaces, control: Int32Array, options: PageMapOptions = {}): PageMap {
+    checkShape(spaces, control, options);
+    if (Atomics.load(control, MAGIC) === 0) {
+      try {
+        return PageMap.create(spaces, control, options);
+      } catch (error) {
+        if (Atomics.load(control, MAGIC) === 0) throw error;
+      }
+    }
+    Atomics.wait(control, MAGIC, MAGIC_BUSY, LOCK_WAIT_MS_MAX);
+    return PageMap.attach(spaces, control, options);
   }
 
   /** The same map in another thread. `options.maxBytes` and `dispose` are the thread's own. Throws ERR_QUIRE_INVALID_ARG. */
   static attach(spaces: MapSpaces, control: Int32Array, options: PageMapOptions = {}): PageMap {
     checkShape(spaces, control, options);
-    if (Atomics.load(control, MAGIC) !== MAGIC_VALUE) throw invalidArg('control', 'the control block of a map', control[MAGIC]);
+    if (Atomics.load(control, MAGIC) !== MAGIC_VALUE)
+      throw invalidArg('control', 'the control block of a map', control[MAGIC]);
     return new PageMap(spaces, control, options);
   }
 

@@ -64,7 +64,11 @@ export class QuireMap<K extends MapKey = string, V = Uint8Array> implements Iter
    * `open` makes (or attaches) the PageMap with the options it is given, to which it may add its own. `onClose` gives spaces and control
    * block back.
    */
-  static open<K extends MapKey, V>(open: OpenPageMap, options: QuireMapOptions<K, V> = {}, onClose?: () => void): QuireMap<K, V> {
+  static open<K extends MapKey, V>(
+    open: OpenPageMap,
+    options: QuireMapOptions<K, V> = {},
+    onClose?: () => void,
+  ): QuireMap<K, V> {
     if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
     return new QuireMap<K, V>(open, options, onClose);
   }
@@ -214,7 +218,13 @@ export class QuireMap<K extends MapKey = string, V = Uint8Array> implements Iter
 /** Makes the PageMap of a QuireMap. */
 export type OpenPageMap = (options: Pick<PageMapOptions, 'maxBytes' | 'countsUses' | 'now' | 'dispose'>) => PageMap;
 
-function checkOptions(options: { name?: unknown; ttlMs?: unknown; maxBytes?: unknown; dispose?: unknown; prefetch?: unknown }): void {
+function checkOptions(options: {
+  name?: unknown;
+  ttlMs?: unknown;
+  maxBytes?: unknown;
+  dispose?: unknown;
+  prefetch?: unknown;
+}): void {
   const { name, ttlMs, maxBytes, dispose, prefetch } = options;
   if (name !== undefined && typeof name !== 'string') throw invalidArg('name', 'a string', name);
   if (ttlMs !== undefined) checkTtl({ ttlMs });
@@ -233,7 +243,8 @@ function checkTtl(options: { ttlMs?: unknown } | undefined): number | undefined 
   if (ttlMs === undefined) return undefined;
   if (typeof ttlMs !== 'number' || Number.isNaN(ttlMs)) throw invalidArg('ttlMs', 'a number of milliseconds', ttlMs);
   if (ttlMs <= 0) throw outOfRange('ttlMs', 'above 0', ttlMs);
-  if (ttlMs > TTL_MS_MAX && ttlMs !== Number.POSITIVE_INFINITY) throw outOfRange('ttlMs', `at most ${TTL_MS_MAX}, or Infinity`, ttlMs);
+  if (ttlMs > TTL_MS_MAX && ttlMs !== Number.POSITIVE_INFINITY)
+    throw outOfRange('ttlMs', `at most ${TTL_MS_MAX}, or Infinity`, ttlMs);
   return ttlMs;
 }
 

@@ -4,12 +4,29 @@ import type { PageSpace } from '../vm/page-space.ts';
 import { addBytesLocked, CLASS_HEAD, EMPTY_LISTED, RUNS } from './control.ts';
 import type { PagePin } from './page-pin.ts';
 import {
-  chargedBytes, extentRuns, isExtentClass, RUN_BYTES, SINGLE_RUN_CLASS, slotAt, slotOffset, slotsOf,
-} from './size-class.ts';
-import {
-  BITMAP_WORD, EXTENT, FREE, GRANULE_BYTES, LISTED, LOCATION_RUNS_MAX, META_BYTES, META_WORDS, runOf, SLAB, STATE_MASK,
+  BITMAP_WORD,
+  EXTENT,
+  FREE,
+  GRANULE_BYTES,
+  LISTED,
+  LOCATION_RUNS_MAX,
+  META_BYTES,
+  META_WORDS,
+  runOf,
+  SLAB,
+  STATE_MASK,
 } from './run-meta.ts';
 import { trimLocked } from './run-trim.ts';
+import {
+  chargedBytes,
+  extentRuns,
+  isExtentClass,
+  RUN_BYTES,
+  SINGLE_RUN_CLASS,
+  slotAt,
+  slotOffset,
+  slotsOf,
+} from './size-class.ts';
 import type { StripeLocks } from './stripe-locks.ts';
 
 /**
@@ -205,7 +222,10 @@ export class RecordHeap {
     }
     const fresh = control[RUNS];
     if (fresh + extentRuns(extentClass) > this.runsMax) {
-      throw new QuireError('ERR_QUIRE_SWAP_FULL', `the map's heap of ${this.heap.size} bytes of address space is used up`);
+      throw new QuireError(
+        'ERR_QUIRE_SWAP_FULL',
+        `the map's heap of ${this.heap.size} bytes of address space is used up`,
+      );
     }
     pin.hold(fresh * META_BYTES);
     control[RUNS] = fresh + extentRuns(extentClass);

@@ -6,11 +6,17 @@ import { GRANULE_BYTES } from './run-meta.ts';
 import { isExtentClass } from './size-class.ts';
 
 /** Fills the header words of the frame (see record.ts). */
-export function frameHeader(frame: KeyFrame, classId: number, kind: number, valueLength: number, expiresAtMs: number): void {
+export function frameHeader(
+  frame: KeyFrame,
+  classId: number,
+  kind: number,
+  valueLength: number,
+  expiresAtMs: number,
+): void {
   const words = frame.words;
   words[0] = frame.length | (kind << 16) | (classId << 24);
   words[1] = valueLength;
-  words[2] = expiresAtMs % WORD | 0;
+  words[2] = (expiresAtMs % WORD) | 0;
   words[3] = Math.floor(expiresAtMs / WORD);
 }
 
@@ -18,7 +24,14 @@ export function frameHeader(frame: KeyFrame, classId: number, kind: number, valu
  * Writes a record that nothing links to yet: the framed header and key, `gap` zeros, then `source`. May fail with
  * ERR_QUIRE_SWAP_FULL half way; the caller frees the place.
  */
-export function writeRecord(heap: PageSpace, pin: PagePin, location: number, frame: KeyFrame, gap: number, source: Uint8Array): void {
+export function writeRecord(
+  heap: PageSpace,
+  pin: PagePin,
+  location: number,
+  frame: KeyFrame,
+  gap: number,
+  source: Uint8Array,
+): void {
   const offset = location * GRANULE_BYTES;
   const head = valueStart(frame.length);
   const within = offset & 4095;

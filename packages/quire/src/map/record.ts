@@ -1,4 +1,5 @@
 import type { PageSpace } from '../vm/page-space.ts';
+import { freshBytes } from './fresh-bytes.ts';
 import { HEADER_WORDS, type KeyFrame } from './key-frame.ts';
 import type { PageReader } from './page-reader.ts';
 import { GRANULE_BYTES } from './run-meta.ts';
@@ -41,21 +42,31 @@ export class RecordReader {
   classId = 0;
   valueLength = 0;
   expiresAtMs = 0;
+  private readableEnd = 0;
+  /** Length of the last value met: a swapped page is decoded no further than such a value needs, and again if this one is longer. */
+  private usualValueBytes = 0;
 
   constructor(heap: PageSpace, reader: PageReader) {
     this.heap = heap;
     this.reader = reader;
   }
 
-  /** Reads the header and compares the key. After MATCH the page is still open: `reader.close()` tells whether the header is true. */
-  match(location: number, frame: KeyFrame): number {
+  /**
+   * Reads the header and compares the key. After MATCH the page is still open: `reader.close()` tells whether the header is true. `isWhole`:
+   * the value will be read too, else the page is needed (decompressed, when it is behind a slot) up to the key's end only.
+   */
+  match(location: number, frame: KeyFrame, isWhole: boolean): number {
     const offset = location * GRANULE_BYTES;
     if (offset >= this.heap.size) return RETRY;
     const within = offset & 4095;
     const keyEnd = within + HEADER_BYTES + frame.length;
     if (keyEnd > 4096) return this.matchAcross(location, frame);
-    this.openHeader(location, 4096);
-    if (this.keyLength === frame.length && isKeyAt(this.reader.view.words, this.keyWord(within), frame)) return MATCH;
+    const wholeEnd = within + valueStart(frame.length) + this.usualValueBytes;
+    this.openHeader(location, isWhole ? Math.min(4096, wholeEnd) : (keyEnd + 3) & ~3);
+    if (this.keyLength === frame.length && isKeyAt(this.reader.view.words, this.keyWord(within), frame)) {
+      this.usualValueBytes = this.valueLength & 4095;
+      return MATCH;
+    }
     return this.reader.close() ? DIFFERENT : RETRY;
   }
 
@@ -67,6 +78,8 @@ export class RecordReader {
     const words = view.words;
     const w0 = words[word];
     this.location = location;
+    // A page in its frame is all there; one that was decoded for this reader is there as far as asked for.
+    this.readableEnd = view.pfn >= 0 ? 4096 : neededEnd;
     this.keyLength = w0 & 0xffff;
     this.kind = (w0 >>> 16) & 0xff;
     this.classId = w0 >>> 24;
@@ -76,10 +89,10 @@ export class RecordReader {
     this.expiresAtMs = (low | high) === 0 ? 0 : (high & 0xffff) * 0x1_0000_0000 + (low >>> 0);
   }
 
-  /** Byte of the value's start in the record's page, -1 when the value does not lie in that page as a whole. */
+  /** Byte of the value's start in the record's page, -1 when not all of the value can be read there. */
   valueInPage(): number {
     const start = ((this.location * GRANULE_BYTES) & 4095) + valueStart(this.keyLength);
-    return this.valueLength >= 0 && start + this.valueLength <= 4096 ? start : -1;
+    return this.valueLength >= 0 && start + this.valueLength <= this.readableEnd ? start : -1;
   }
 
   /** Byte offset of the value in the heap. */
@@ -96,7 +109,7 @@ export class RecordReader {
 
   /** A fresh copy of the record's value. The header has been loaded and found true. */
   copyValue(): Uint8Array {
-    const value = new Uint8Array(this.valueLength);
+    const value = freshBytes(this.valueLength);
     if (this.valueLength > 0) this.heap.read(this.valueOffset(), value, 0, this.valueLength);
     return value;
   }

@@ -1,9 +1,9 @@
-import { isSwapFull } from './swap-full.ts';
 import { CLASS_HEAD, EMPTY_LISTED } from './control.ts';
 import { PagePin } from './page-pin.ts';
 import type { RecordHeap } from './record-heap.ts';
 import { FREE, META_BYTES } from './run-meta.ts';
 import { SINGLE_RUN_CLASS, SLAB_CLASSES, slotsOf } from './size-class.ts';
+import { isSwapFull } from './swap-full.ts';
 
 /**
  * Takes the empty runs out of the class lists and puts them on the stack of free runs. O(listed runs), and called only when more than an

@@ -1,7 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  chargedBytes, classCapacity, CLASSES, classOf, extentRuns, isExtentClass, RUN_BYTES, SLAB_BYTES_MAX, SLAB_CLASSES, slotAt, slotOffset, slotsOf, SLOTS_MAX,
+  CLASSES,
+  chargedBytes,
+  classCapacity,
+  classOf,
+  extentRuns,
+  isExtentClass,
+  RUN_BYTES,
+  SLAB_BYTES_MAX,
+  SLAB_CLASSES,
+  SLOTS_MAX,
+  slotAt,
+  slotOffset,
+  slotsOf,
 } from './size-class.ts';
 
 test('every slab size goes to the smallest class that holds it, and wastes at most an eighth', () => {

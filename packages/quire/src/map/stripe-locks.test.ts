@@ -19,7 +19,11 @@ describe('StripeLocks', () => {
     locks.unlockStripe(3);
     assert.equal(control[STRIPE_LOCK + 3], 0);
     assert.equal(locks.heldBy(41), false);
-    for (const [lock, unlock] of [['lockAllocator', 'unlockAllocator'], ['lockGrowth', 'unlockGrowth'], ['lockAll', 'unlockAll']] as const) {
+    for (const [lock, unlock] of [
+      ['lockAllocator', 'unlockAllocator'],
+      ['lockGrowth', 'unlockGrowth'],
+      ['lockAll', 'unlockAll'],
+    ] as const) {
       locks[lock]();
       assert.equal(locks.heldBy(41), true, lock);
       locks[unlock]();
@@ -34,7 +38,10 @@ describe('StripeLocks', () => {
     other.lockStripe(5);
     assert.equal(mine.tryLockStripe(5), false);
     assert.equal(mine.tryLockStripe(6), true);
-    assert.throws(() => mine.lockStripe(5), (error: Error & { code?: string }) => error.code === 'ERR_QUIRE_FAILED' && /thread 2/.test(error.message));
+    assert.throws(
+      () => mine.lockStripe(5),
+      (error: Error & { code?: string }) => error.code === 'ERR_QUIRE_FAILED' && /thread 2/.test(error.message),
+    );
     assert.equal(mine.heldBy(2), true, 'the sign bit of the waiter does not hide the owner');
     other.unlockStripe(5);
     mine.lockStripe(5);
@@ -80,7 +87,9 @@ describe('StripeLocks', () => {
     const workers = [1, 2, 3].map(
       (threadId) =>
         new Promise<void>((resolve, reject) => {
-          const worker = new Worker(new URL('./testing/lock-worker.js', import.meta.url), { workerData: { control, counter, threadId } });
+          const worker = new Worker(new URL('./testing/lock-worker.js', import.meta.url), {
+            workerData: { control, counter, threadId },
+          });
           worker.on('error', reject);
           worker.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`exit ${code}`))));
         }),

@@ -29,7 +29,8 @@ export class StripeLocks {
   }
 
   lockStripe(stripe: number): void {
-    if (Atomics.compareExchange(this.control, STRIPE_LOCK + stripe, 0, this.self) !== 0) this.wait(STRIPE_LOCK + stripe);
+    if (Atomics.compareExchange(this.control, STRIPE_LOCK + stripe, 0, this.self) !== 0)
+      this.wait(STRIPE_LOCK + stripe);
   }
 
   tryLockStripe(stripe: number): boolean {

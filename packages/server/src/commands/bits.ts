@@ -7,7 +7,7 @@ import { KIND_RAW } from '../keyspace.ts';
 import { fail, failNotInteger, failSyntax } from '../reply-error.ts';
 import type { Request } from '../resp/request.ts';
 import type { ReplyWriter } from '../resp/writer.ts';
-import { clampRange, EMBEDDED_BYTES_MAX, writeInPlace } from './string-ranges.ts';
+import { clampRange, EMBEDDED_BYTES_MAX, isReversed, writeInPlace } from './string-ranges.ts';
 
 const PIECE_BYTES = 64 * 1024;
 const piece = Buffer.alloc(PIECE_BYTES);
@@ -94,7 +94,7 @@ function bitcount(client: Client, request: Request, out: ReplyWriter): void {
     const start = request.integer(2);
     const end = request.integer(3);
     if (start === undefined || end === undefined) failNotInteger();
-    if (start < 0 && end < 0 && start > end) range = undefined;
+    if (isReversed(start, end)) range = undefined;
     else range = bitRange(start, end, isBitUnit(request, 4), length);
   }
   out.integer(range === undefined ? 0 : countBits(map, key, range));

@@ -135,7 +135,7 @@ export function commandHandlers(server: Server): Handlers {
     const commands = request.count > 2 ? named(request) : top();
     out.array(commands.length);
     for (const command of commands) {
-      if (command === undefined) out.nilArray();
+      if (command === undefined) out.nil();
       else replyInfo(command.info, out);
     }
   }

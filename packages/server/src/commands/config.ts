@@ -3,6 +3,7 @@ import type { Handlers } from '../command-table.ts';
 import { CommandError, fail } from '../reply-error.ts';
 import { wrongArity } from '../dispatcher.ts';
 import { Glob } from '../glob.ts';
+import type { Request } from '../resp/request.ts';
 import type { Server } from '../server.ts';
 import { replyHelp } from './help.ts';
 
@@ -17,15 +18,29 @@ const HELP = [
   '    Rewrite the configuration file.',
 ];
 
+/** Names of the parameters asked for, each with how it is to be shown: as it was asked for, unless by a pattern. */
+function matching(server: Server, request: Request): Map<string, string> {
+  const shown = new Map<string, string>();
+  for (let i = 2; i < request.count; i++) {
+    const asked = request.text(i);
+    if (!/[*?[]/.test(asked)) {
+      const name = asked.toLowerCase();
+      if (server.config.has(name) && !shown.has(name)) shown.set(name, asked);
+      continue;
+    }
+    const glob = new Glob(request.arg(i), true);
+    for (const name of server.config.names()) if (glob.matches(name) && !shown.has(name)) shown.set(name, name);
+  }
+  return shown;
+}
+
 export function configHandlers(server: Server): Handlers {
   return {
     'config|get': (_client, request, out) => {
-      const globs: Glob[] = [];
-      for (let i = 2; i < request.count; i++) globs.push(new Glob(request.arg(i), true));
-      const names = [...server.config.names()].filter((name) => globs.some((glob) => glob.matches(name)));
-      out.map(names.length);
-      for (const name of names) {
-        out.bulkText(name);
+      const shown = matching(server, request);
+      out.map(shown.size);
+      for (const [name, title] of shown) {
+        out.bulkText(title);
         out.bulkText(server.config.get(name) ?? '');
       }
     },

@@ -66,8 +66,8 @@ export function connectionHandlers(server: Server): Handlers {
     }
     if (!client.isAuthenticated) {
       throw new CommandError(
-        'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> ' +
-          'option can be used to authenticate the client and select the RESP protocol version at the same time',
+        'NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option ' +
+          'can be used to authenticate the client and select the RESP protocol version at the same time',
       );
     }
     client.resp = version;

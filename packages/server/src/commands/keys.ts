@@ -67,7 +67,10 @@ function renamenx(client: Client, request: Request, out: ReplyWriter): void {
 /** A database number argument; only 32-bit integers are read at all. */
 export function databaseIndex(request: Request, index: number, count: number): number {
   const given = request.integer(index);
-  if (given === undefined || given > 0x7fffffff || given < -0x80000000) failNotInteger();
+  if (given === undefined) failNotInteger();
+  if (given > 0x7fffffff || given < -0x80000000) {
+    fail('value is out of range, value must between -2147483648 and 2147483647');
+  }
   if (given < 0 || given >= count) fail('DB index is out of range');
   return given;
 }

@@ -13,6 +13,10 @@ const ENTRY_OVERHEAD_BYTES = 32;
 const HELP = [
   'DOCTOR',
   '    Return memory problems reports.',
+  'MALLOC-STATS',
+  '    Return internal statistics report from the memory allocator.',
+  'PURGE',
+  '    Attempt to purge dirty pages for reclamation by the allocator.',
   'STATS',
   '    Return information about the memory usage of the server.',
   'USAGE <key> [SAMPLES <count>]',
@@ -82,6 +86,10 @@ export function memoryHandlers(server: Server): Handlers {
       const share = server.memoryUsed() / server.store.budget;
       const full = `Sam, ${Math.round(share * 100)}% of the budget is in use: values are compressed and moved to the file tier.`;
       out.verbatim(share > 0.9 ? full : "Hi Sam, I can't find any memory issue in your instance.");
+    },
+    'memory|malloc-stats': (_client, _request, out) => {
+      const lines = Object.entries(server.store.stats()).map(([name, value]) => `${name}: ${value}\n`);
+      out.verbatim(lines.join(''));
     },
     'memory|purge': (_client, _request, out) => out.ok(),
     'memory|help': (_client, _request, out) => replyHelp('MEMORY', HELP, out),

@@ -77,7 +77,7 @@ export function deadline(
 
 /** `given` seconds or milliseconds after `baseMs`, in ms. Throws when a signed 64-bit integer could not hold it. */
 export function toMoment(given: number | bigint, isSeconds: boolean, baseMs: number, command: string): number {
-  if (typeof given === 'number' && Math.abs(given) < 1e12) return (isSeconds ? given * 1000 : given) + baseMs;
+  if (typeof given === 'number' && Math.abs(given) < 1e11) return (isSeconds ? given * 1000 : given) + baseMs;
   const wide = BigInt(given);
   const limit = INT64_MAX / 1000n;
   if (isSeconds && (wide > limit || wide < -limit)) failExpireTime(command);
@@ -87,8 +87,8 @@ export function toMoment(given: number | bigint, isSeconds: boolean, baseMs: num
   return Math.max(Math.min(number, EXPIRY_MS_MAX), -EXPIRY_MS_MAX);
 }
 
-/** Latest moment a map keeps: 285,616 years. Later ones are kept as this one. */
-const EXPIRY_MS_MAX = Number.MAX_SAFE_INTEGER;
+/** Latest moment a map keeps: 48 bits, the year 10,889. Later ones are kept as this one. */
+const EXPIRY_MS_MAX = 2 ** 48 - 1;
 
 export function isPast(expiresAtMs: number, nowMs: number): boolean {
   return expiresAtMs <= nowMs;

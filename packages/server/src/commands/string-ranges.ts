@@ -58,14 +58,18 @@ function getrange(client: Client, request: Request, out: ReplyWriter): void {
   const length = client.db.map.valueLength(key);
   if (length < 0) client.db.misses++;
   else client.db.hits++;
-  const range = clampRange(start, end, Math.max(length, 0));
+  const range = isReversed(start, end) ? undefined : clampRange(start, end, Math.max(length, 0));
   if (range === undefined) out.bulkText('');
   else out.rangeOf(client.db.map, key, range.start, range.end - range.start + 1);
 }
 
+/** Both from the end, and the wrong way round. `clampRange` alone would move both to the beginning, as BITPOS does. */
+export function isReversed(start: number, end: number): boolean {
+  return start < 0 && end < 0 && start > end;
+}
+
 /** `start` and `end`, both inclusive, negative ones counted from the end of `length` units; undefined when nothing is between them. */
 export function clampRange(start: number, end: number, length: number): { start: number; end: number } | undefined {
-  if (start < 0 && end < 0 && start > end) return undefined;
   const from = Math.max(start < 0 ? length + start : start, 0);
   const to = Math.min(Math.max(end < 0 ? length + end : end, 0), length - 1);
   return from > to || length === 0 ? undefined : { start: from, end: to };

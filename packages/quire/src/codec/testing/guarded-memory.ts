@@ -1,6 +1,6 @@
 /**
- * A small shared memory with a shadow copy. After each kernel call the whole memory outside the range the call may write is compared
- * with the shadow, byte by byte. Its two ends are hard: a read past them traps.
+ * A small shared memory with a shadow copy. After each kernel call the whole memory outside the range the call may
+ * write is compared with the shadow, byte by byte. Its two ends are hard: a read past them traps.
  */
 import assert from 'node:assert/strict';
 import type { Kernel } from '../kernel.ts';
@@ -34,7 +34,10 @@ export class GuardedMemory {
     return this.#bytes.subarray(address, address + length);
   }
 
-  /** Fails unless everything outside the given ranges (ascending, apart) is as it was; then takes the ranges as they are now. */
+  /**
+   * Fails unless everything outside the given ranges (ascending, apart) is as it was; then takes the ranges as they are
+   * now.
+   */
   expectUntouchedExcept(ranges: readonly (readonly [address: number, length: number])[], message: string): void {
     let from = 0;
     for (const [address, length] of [...ranges, [this.size, 0] as const]) {

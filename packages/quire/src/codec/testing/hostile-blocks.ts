@@ -1,16 +1,21 @@
 /**
- * Blocks a decoder must survive: noise, valid blocks cut short or with bytes changed, and well-formed sequences whose lengths and
- * distances are drawn to lie at or beyond the limits.
+ * Blocks a decoder must survive: noise, valid blocks cut short or with bytes changed, and well-formed sequences whose
+ * lengths and distances are drawn to lie at or beyond the limits.
  */
 import type { Random } from './random.ts';
 
 export function hostileBlock(random: Random, valid: Uint8Array): Uint8Array {
   switch (random.below(5)) {
-    case 0: return noiseBlock(random);
-    case 1: return valid.subarray(0, random.below(valid.length + 1));
-    case 2: return mutated(random, valid);
-    case 3: return withTail(random, valid);
-    default: return assembledBlock(random);
+    case 0:
+      return noiseBlock(random);
+    case 1:
+      return valid.subarray(0, random.below(valid.length + 1));
+    case 2:
+      return mutated(random, valid);
+    case 3:
+      return withTail(random, valid);
+    default:
+      return assembledBlock(random);
   }
 }
 
@@ -35,7 +40,10 @@ function withTail(random: Random, valid: Uint8Array): Uint8Array {
   return block;
 }
 
-/** Sequences with their lengths spelled correctly and everything else drawn: overlong counts, distances of 0 and past the start. */
+/**
+ * Sequences with their lengths spelled correctly and everything else drawn: overlong counts, distances of 0 and past
+ * the start.
+ */
 function assembledBlock(random: Random): Uint8Array {
   const out: number[] = [];
   const count = 1 + random.below(12);

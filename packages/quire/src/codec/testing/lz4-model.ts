@@ -1,6 +1,6 @@
 /**
- * LZ4 block format read as the specification (lz4/doc/lz4_Block_format.md) words it, one byte at a time: the yardstick for the
- * kernel's decoder, and the judge of the end-of-block rules that its encoder must follow.
+ * LZ4 block format read as the specification (lz4/doc/lz4_Block_format.md) words it, one byte at a time: the yardstick
+ * for the kernel's decoder, and the judge of the end-of-block rules that its encoder must follow.
  */
 export interface Sequence {
   literals: number;

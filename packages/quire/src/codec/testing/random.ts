@@ -1,6 +1,6 @@
 /**
- * Seeded randomness for the fuzz loops: mulberry32 (Tommy Ettinger, public domain). Every failure message carries the seed; set
- * QUIRE_SEED to it to replay the run.
+ * Seeded randomness for the fuzz loops: mulberry32 (Tommy Ettinger, public domain). Every failure message carries the
+ * seed; set QUIRE_SEED to it to replay the run.
  */
 export interface Random {
   readonly seed: number;

@@ -1,12 +1,14 @@
 /**
- * Page-like data of every kind a codec meets: noise, words, runs, short and long periods, records with counters, and mixtures whose
- * parts end at odd places.
+ * Page-like data of every kind a codec meets: noise, words, runs, short and long periods, records with counters, and
+ * mixtures whose parts end at odd places.
  */
 import type { Random } from './random.ts';
 
 type Sampler = (random: Random, bytes: Uint8Array) => void;
 
-const WORDS = 'the page of a folio is shared; const return function (value) => { } import from export 0 1 number'.split(' ');
+const WORDS = 'the page of a folio is shared; const return function (value) => { } import from export 0 1 number'.split(
+  ' ',
+);
 
 function noise(random: Random, bytes: Uint8Array): void {
   for (let i = 0; i < bytes.length; i++) bytes[i] = random.below(256);
@@ -58,7 +60,9 @@ export function sample(random: Random, length: number): Uint8Array {
 
 /** A length that is often near the limits of the format and of the kernels. */
 export function sampleLength(random: Random, max: number): number {
-  const corners = [0, 1, 4, 5, 11, 12, 13, 15, 16, 17, 18, 31, 32, 33, 64, 255, 270, 271, 4095, 4096, 4097, 65535, 65536];
+  const corners = [
+    0, 1, 4, 5, 11, 12, 13, 15, 16, 17, 18, 31, 32, 33, 64, 255, 270, 271, 4095, 4096, 4097, 65535, 65536,
+  ];
   const corner = corners[random.below(corners.length)];
   return random.below(3) === 0 && corner <= max ? corner : random.below(1 + random.below(max + 1));
 }

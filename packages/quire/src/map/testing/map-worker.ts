@@ -15,7 +15,10 @@ export interface MapWork {
 }
 
 const work = workerData as MapWork;
-const plain = attachPlainMap(work.handle, { threadId: work.threadId, ...(work.maxBytes === undefined ? {} : { maxBytes: work.maxBytes }) });
+const plain = attachPlainMap(work.handle, {
+  threadId: work.threadId,
+  ...(work.maxBytes === undefined ? {} : { maxBytes: work.maxBytes }),
+});
 const { map } = plain;
 const random = seededRandom(work.threadId);
 plain.faults.random = seededRandom(work.threadId + 1000);
@@ -45,7 +48,8 @@ function stepShared(seed: number): void {
   const key = Math.floor(random() * work.keys);
   const bytes = keyOf(`shared ${key}`);
   const choice = random();
-  if (choice < 0.3) map.set(bytes, valueFor(key, seed), random() < 0.1 ? Date.now() + 1 + Math.floor(random() * 20) : 0);
+  if (choice < 0.3)
+    map.set(bytes, valueFor(key, seed), random() < 0.1 ? Date.now() + 1 + Math.floor(random() * 20) : 0);
   else if (choice < 0.4) map.delete(bytes);
   else if (choice < 0.7) {
     const value = map.get(bytes);
@@ -53,7 +57,8 @@ function stepShared(seed: number): void {
   } else if (choice < 0.95) {
     const length = map.getInto(bytes, target, 0);
     if (length >= 0) checkValue(key, target.slice(0, length));
-  } else if (choice < 0.97) map.scan(Math.floor(random() * 256), 5, (name) => assert.match(nameOf(name), /^(shared|own)/));
+  } else if (choice < 0.97)
+    map.scan(Math.floor(random() * 256), 5, (name) => assert.match(nameOf(name), /^(shared|own)/));
   else map.reap(5);
 }
 

@@ -183,7 +183,8 @@ export class PlainPageSpace implements PageSpace {
   }
 
   private showGarbage(view: PageView): void {
-    for (let word = 0; word < 64; word++) this.garbage[Math.floor(this.faults.random() * 2048)] = this.faults.random() * 2 ** 32;
+    for (let word = 0; word < 64; word++)
+      this.garbage[Math.floor(this.faults.random() * 2048)] = this.faults.random() * 2 ** 32;
     view.pfn = GARBAGE;
     view.words = this.garbage;
     view.bytes = this.garbageBytes;
@@ -228,6 +229,11 @@ export class PlainPageSpace implements PageSpace {
   }
 
   private check(offset: number, length: number): void {
-    assert(Number.isSafeInteger(offset) && offset >= 0 && offset + length <= this.size, 'inside the space', offset, length);
+    assert(
+      Number.isSafeInteger(offset) && offset >= 0 && offset + length <= this.size,
+      'inside the space',
+      offset,
+      length,
+    );
   }
 }

@@ -1,0 +1,134 @@
+/**
+ * A small instance without daemons: the core as one thread drives it, step by step. `join` gives a further thread's view of the same memories, so that one test can
+ * play several threads.
+ */
+import type { Node } from '../arena/node.ts';
+import type { Device } from '../base/port.ts';
+import { MIB, type Pfn } from '../base/units.ts';
+import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
+import { formatInstance, joinInstance } from '../vm/instance.ts';
+import { checkEmpty, checkNode } from '../vm/instance-check.ts';
+import { Memory } from '../vm/memory.ts';
+import { RegionSpace } from '../vm/region-space.ts';
+import { chunksFor, closeRegion, openRegion, regionsInUse } from '../vm/region-table.ts';
+import { attachThread } from '../vm/thread-slot.ts';
+import { deepCheck } from './deep-check.ts';
+import { MemoryDevice } from './memory-device.ts';
+
+export interface TestShape {
+  /** Bytes of each node, whole 64 KiB. Default 8 MiB. */
+  readonly bytes?: number;
+  readonly nodes?: number;
+  /** Default true: the compressed tier is there. */
+  readonly hasSwap?: boolean;
+  /** Share of the frames the pool may take before it is demoted. Default 1. */
+  readonly poolShare?: number;
+  /** Bytes of the file tier over all nodes, default 0: none. */
+  readonly fileBytes?: number;
+  /** What stands for the file; default a MemoryDevice when there is a file tier. */
+  readonly device?: Device;
+  /** kcompressd threads reclaim believes in; 1 makes it use the ring. Default 0. */
+  readonly kcompressd?: number;
+  readonly areas?: number;
+}
+
+/** One thread's view. */
+export interface TestThread {
+  readonly nodes: readonly Node[];
+  readonly memory: Memory;
+  /** Slot number in the thread table. */
+  readonly thread: number;
+}
+
+export interface TestInstance extends TestThread {
+  /** The first node. */
+  readonly node: Node;
+  readonly memories: readonly WebAssembly.Memory[];
+  readonly module: WebAssembly.Module;
+  /** The device as MemoryDevice; throws when another was given. */
+  readonly device: MemoryDevice;
+  /** A region of `size` bytes. */
+  space(size: number, name?: string): RegionSpace;
+  closeSpace(space: RegionSpace): void;
+  /** Another thread of the same instance, in this one. */
+  join(): TestThread;
+  /** Every structure of every node. */
+  check(): void;
+  /** Closes all regions and checks that every frame and slot came back. */
+  finish(): void;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The kernels, compiled once a process. */
+export function testKernelModule(): WebAssembly.Module {
+  compiled ??= compileKernel();
+  return compiled;
+}
+
+export function createTestInstance(shape: TestShape = {}): TestInstance {
+  const module = testKernelModule();
+  const kernel = (memory: WebAssembly.Memory) => instantiateKernel(module, memory);
+  const pages = (shape.bytes ?? 8 * MIB) / 65_536;
+  const memories = Array.from(
+    { length: shape.nodes ?? 1 },
+    () => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }),
+  );
+  const fileBytes = shape.fileBytes ?? 0;
+  const device = shape.device ?? (fileBytes > 0 ? new MemoryDevice() : undefined);
+  const hasSwap = shape.hasSwap ?? true;
+  const nodes = formatInstance(memories, kernel, {
+    hasSwap,
+    poolShare: shape.poolShare ?? 1,
+    fileBytes,
+    kcompressd: shape.kcompressd ?? 0,
+    areas: shape.areas ?? 3,
+  });
+  const thread = attachThread(nodes);
+  const memory = new Memory(nodes, device, hasSwap);
+  const check = (): void => {
+    for (const node of nodes) checkNode(node);
+    deepCheck(nodes);
+  };
+  return {
+    node: nodes[0],
+    nodes,
+    memory,
+    thread,
+    memories,
+    module,
+    check,
+    get device(): MemoryDevice {
+      if (!(device instanceof MemoryDevice)) throw new TypeError('this instance has no MemoryDevice');
+      return device;
+    },
+    space: (size, name = '') => new RegionSpace(memory, openRegion(memory, name, chunksFor(size)).region, size),
+    closeSpace: (space) => {
+      closeRegion(memory, space.region);
+    },
+    join: () => {
+      const joined = joinInstance(memories, kernel);
+      return { ...joined, memory: new Memory(joined.nodes, device, hasSwap) };
+    },
+    finish: () => {
+      check();
+      for (const region of regionsInUse(nodes[0])) closeRegion(memory, region);
+      for (const node of nodes) checkEmpty(node);
+    },
+  };
+}
+
+/** Runs `work` under the node lock. */
+export function locked<T>(node: Node, work: () => T): T {
+  node.lock();
+  try {
+    return work();
+  } finally {
+    node.unlock();
+  }
+}
+
+/** The bytes of a frame, as they are now. */
+export function frameBytes(node: Node, pfn: Pfn): Uint8Array {
+  return node.bytes.subarray(pfn * 4096, (pfn + 1) * 4096);
+}

@@ -1,0 +1,159 @@
+/**
+ * Regions against a plain copy, with every reclaim step between the operations: on small nodes, so that nearly everything is swapped, compacted, demoted and cleaned all
+ * the time. A failure prints the seed and the shortest sequence that fast-check found.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as fc from 'fast-check';
+import * as L from '../arena/layout.ts';
+import { CHUNK_PAGES, KIB, MIB, PAGE_BYTES } from '../base/units.ts';
+import { Kcompressd } from '../daemons/kcompressd.ts';
+import { Kswapd } from '../daemons/kswapd.ts';
+import { Demoter } from '../swap/demoter.ts';
+import { FileCleaner } from '../swap/file-cleaner.ts';
+import { compactPool } from '../swap/pool-compactor.ts';
+import { makePage, makePages } from '../testing/page-data.ts';
+import { RegionModel } from '../testing/region-model.ts';
+import { createTestInstance, type TestInstance, type TestShape, type TestThread } from '../testing/test-instance.ts';
+import { prefetchAsync } from './async-read.ts';
+import { RegionSpace } from './region-space.ts';
+
+const REGION_BYTES = 64 * MIB;
+/** Two runs of pages are used: a small hot one, a large cold one in other chunks. */
+const HOT_PAGES = 96;
+const COLD_FIRST = 3 * CHUNK_PAGES - 40;
+
+/** One command is a word: its low bits choose the operation, the rest its place and length. */
+class Session {
+  readonly instance: TestInstance;
+  private readonly models: RegionModel[];
+  private readonly daemons: { step(): boolean }[];
+  private readonly coldPages: number;
+  private turn = 0;
+
+  constructor(instance: TestInstance, coldPages: number) {
+    this.instance = instance;
+    this.coldPages = coldPages;
+    const space = instance.space(REGION_BYTES);
+    const first = new RegionModel(instance.memory, space);
+    const other = instance.join();
+    this.models = [first, new RegionModel(other.memory, new RegionSpace(other.memory, space.region, REGION_BYTES), first)];
+    this.daemons = [instance, other].flatMap((thread) => daemonsOf(thread));
+  }
+
+  run(command: number): void | Promise<void> {
+    const operation = command % 23;
+    const a = Math.floor(command / 23) % 8192;
+    const b = Math.floor(command / (23 * 8192));
+    const model = this.models[b & 1];
+    const page = a % 3 === 0 ? a % HOT_PAGES : COLD_FIRST + (a % this.coldPages);
+    const offset = page * PAGE_BYTES;
+    const inPage = Math.imul(b, 2654435761) >>> 20;
+    if (operation < 4) return model.write(offset + inPage, makePage(command).subarray(0, 1 + (b % 700)));
+    if (operation < 7) return model.write(offset, makePages(command, 1 + (b % 12)));
+    if (operation < 11) return model.read(offset + inPage, 1 + (b % 9000));
+    return this.runRarer(operation, model, offset, inPage, b, command);
+  }
+
+  private runRarer(operation: number, model: RegionModel, offset: number, inPage: number, b: number, command: number): void | Promise<void> {
+    switch (operation) {
+      case 11:
+        return model.fill(offset + (b % 2 === 0 ? 0 : inPage), command & 0xff, 1 + (b % 9000));
+      case 12:
+        return b % 16 === 0 ? model.discard(offset - (offset % (2 * MIB)), 2 * MIB) : model.discard(offset + (b % 3 === 0 ? inPage : 0), 1 + (b % 60_000));
+      case 13:
+        model.unpin(3);
+        return model.pin(offset + inPage, 1 + (b % 20_000));
+      case 14:
+        return b % 2 === 0 ? model.writePinned(makePages(command, 2)) : model.unpin(0);
+      case 15:
+        return model.readInPlace(offset, 1 + inPage);
+      case 16:
+        return model.writeInPlace(offset + inPage, makePage(command));
+      case 17:
+        return model.beginRead(offset + inPage, 1 + (b % 9000));
+      case 18:
+        return b % 4 === 0 ? model.settle() : this.prefetch(model, offset, b % 9000);
+      default:
+        for (let i = 0; i <= b % 3; i++) this.daemons[(this.turn++ + b) % this.daemons.length].step();
+    }
+  }
+
+  private prefetch(model: RegionModel, offset: number, length: number): Promise<void> {
+    return prefetchAsync(this.instance.memory, model.space, offset, length, () => undefined);
+  }
+
+  async end(): Promise<number> {
+    const [model] = this.models;
+    await model.settle();
+    model.unpin(0);
+    this.instance.check();
+    model.readAll();
+    this.instance.finish();
+    return model.fullCount;
+  }
+}
+
+function daemonsOf(thread: TestThread): { step(): boolean }[] {
+  return thread.memory.reclaimers.flatMap((reclaimer) => {
+    const { node } = reclaimer;
+    const { device } = thread.memory;
+    const steps = [
+      () => reclaimer.round(true, false),
+      () => reclaimer.round(false, true),
+      () => reclaimer.drainRing(8) > 0,
+      () => compactPool(node, 64) > 0,
+      () => node.words[L.H_KSWAPD_WAKE] !== 0,
+    ].map((step) => ({ step }));
+    const machines = [new Kswapd(reclaimer), new Kcompressd(reclaimer)];
+    if (device === undefined) return [...steps, ...machines];
+    const demoter = new Demoter(node, device);
+    const cleaner = new FileCleaner(node, device);
+    return [...steps, ...machines, { step: () => demoter.demote() > 0 }, { step: () => cleaner.clean() }];
+  });
+}
+
+interface Scenario {
+  readonly name: string;
+  readonly shape: TestShape;
+  readonly coldPages: number;
+  /** Whether the data can outgrow every tier. */
+  readonly mayFill: boolean;
+  readonly runs: number;
+}
+
+const COMMANDS_MIN = 2000;
+const COMMANDS_MAX = 4000;
+
+const SCENARIOS: readonly Scenario[] = [
+  { name: 'compressed tier alone', shape: { bytes: 4 * MIB, kcompressd: 1 }, coldPages: 1400, mayFill: true, runs: 25 },
+  { name: 'no kcompressd: reclaim compresses for itself', shape: { bytes: 4 * MIB }, coldPages: 1400, mayFill: true, runs: 15 },
+  { name: 'file tier behind the pool', shape: { bytes: 4 * MIB, kcompressd: 1, fileBytes: 64 * MIB, poolShare: 0.3 }, coldPages: 4000, mayFill: false, runs: 30 },
+  { name: 'small file: cleaning all the time', shape: { bytes: 4 * MIB, fileBytes: 3 * MIB, poolShare: 0.1 }, coldPages: 2200, mayFill: true, runs: 20 },
+  { name: 'two nodes', shape: { bytes: 4 * MIB, nodes: 2, kcompressd: 1, fileBytes: 32 * MIB, poolShare: 0.2 }, coldPages: 5000, mayFill: true, runs: 25 },
+  { name: 'three nodes, compressed tier alone', shape: { bytes: 3 * MIB, nodes: 3 }, coldPages: 2500, mayFill: true, runs: 10 },
+  { name: '12 MiB', shape: { bytes: 12 * MIB, kcompressd: 1 }, coldPages: 6000, mayFill: true, runs: 6 },
+];
+
+describe('a region and a plain copy agree', () => {
+  for (const scenario of SCENARIOS) {
+    it(scenario.name, async () => {
+      const command = fc.integer({ min: 0, max: 2 ** 32 - 1 });
+      const commands = fc.array(command, { minLength: COMMANDS_MIN, maxLength: COMMANDS_MAX, size: 'max' });
+      let total = 0;
+      await fc.assert(
+        fc.asyncProperty(commands, async (sequence) => {
+          const session = new Session(createTestInstance(scenario.shape), scenario.coldPages);
+          for (const word of sequence) await session.run(word);
+          const full = await session.end();
+          assert.ok(scenario.mayFill || full === 0, 'there was room');
+          total += sequence.length;
+        }),
+        { numRuns: scenario.runs, endOnFailure: false },
+      );
+      assert.ok(total >= scenario.runs * COMMANDS_MIN);
+    });
+  }
+});
+
+assert.ok(REGION_BYTES > (COLD_FIRST + 6000 + 64) * PAGE_BYTES + 64 * KIB);

@@ -1,0 +1,66 @@
+/** The server's store on Quire: one instance, one byte map a database, made when the database is first used. */
+import { type ByteMap, formatBytes, Quire, type QuireOptions, type TierOptions } from 'quire';
+import type { Store } from './store.ts';
+
+export interface QuireStoreOptions {
+  /** Bytes. */
+  budget: number;
+  /** Bytes of the file tier; 0 for none. */
+  swapSize: number;
+  /** A file that does not exist yet, or a folder; undefined = the system's folder for temporary files. */
+  swapFile: string | undefined;
+  threads: number | 'auto';
+}
+
+export class QuireStore implements Store {
+  readonly budget: number;
+  private readonly quire: Quire;
+  private readonly maps = new Map<number, ByteMap>();
+
+  private constructor(quire: Quire, budget: number) {
+    this.quire = quire;
+    this.budget = budget;
+  }
+
+  /** Rejects with what `Quire.open` throws: ERR_QUIRE_RANGE for a budget larger than the container, ERR_QUIRE_IO for a bad swap file. */
+  static async open(options: QuireStoreOptions): Promise<QuireStore> {
+    const swap: TierOptions[] = [{ tier: 'compressed', codec: 'lz4' }];
+    if (options.swapSize > 0) {
+      const path = options.swapFile === undefined ? {} : { path: options.swapFile };
+      swap.push({ tier: 'file', size: options.swapSize, ...path });
+    }
+    const open: QuireOptions = { budget: options.budget, swap, threads: options.threads };
+    return new QuireStore(await Quire.open(open), options.budget);
+  }
+
+  database(index: number): ByteMap {
+    const known = this.maps.get(index);
+    if (known !== undefined) return known;
+    const made = this.quire.byteMap({ name: `db${index}` });
+    this.maps.set(index, made);
+    return made;
+  }
+
+  memoryUsed(): number {
+    return this.quire.stats().used_bytes;
+  }
+
+  /** The instance's gauges and counters that are single numbers, and the pages of each group. */
+  stats(): Record<string, number> {
+    const stats = this.quire.stats();
+    const numbers = Object.entries(stats).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
+    const groups = Object.entries(stats.groups).map(([name, pages]) => [`group_pages_${name}`, pages]);
+    return Object.fromEntries([...numbers, ...groups]) as Record<string, number>;
+  }
+
+  close(): Promise<void> {
+    return this.quire.close();
+  }
+}
+
+/** 'compressed (lz4), file of 1 GiB in /tmp (unlinked)'. */
+export function describeTiers(options: QuireStoreOptions, temporaryFolder: string): string {
+  const compressed = 'compressed (lz4)';
+  if (options.swapSize === 0) return compressed;
+  return `${compressed}, file of ${formatBytes(options.swapSize)} in ${options.swapFile ?? temporaryFolder} (unlinked)`;
+}
