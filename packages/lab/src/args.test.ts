@@ -20,6 +20,10 @@ describe('parseArgs', () => {
     assert.deepEqual(parseArgs(['nothing', '-h'], NAMES), { kind: 'help' });
   });
 
+  it('lists the names when asked to', () => {
+    assert.deepEqual(parseArgs(['--list'], NAMES), { kind: 'list' });
+  });
+
   it('answers a wrong line with one clear line', () => {
     const cases: [string[], RegExp][] = [
       [[], /name a benchmark: swap, map/],

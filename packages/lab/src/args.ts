@@ -1,4 +1,4 @@
-/** The command line: `lab NAME [--quick] [--json] [--out FILE]`. */
+/** The command line: `lab NAME [--quick] [--json] [--out FILE]`, or `lab --list`. */
 
 export interface Args {
   readonly name: string;
@@ -11,6 +11,7 @@ export interface Args {
 export type Parsed =
   | { readonly kind: 'run'; readonly args: Args }
   | { readonly kind: 'help' }
+  | { readonly kind: 'list' }
   | { readonly kind: 'wrong'; readonly line: string };
 
 /** @param names the benchmarks there are. Never throws: a wrong line is an outcome. */
@@ -22,13 +23,14 @@ export function parseArgs(argv: readonly string[], names: readonly string[]): Pa
   for (let index = 0; index < argv.length; index += 1) {
     const word = argv[index];
     if (word === '--help' || word === '-h') return { kind: 'help' };
+    if (word === '--list') return { kind: 'list' };
     if (word === '--quick') quick = true;
     else if (word === '--json') json = true;
     else if (word === '--out') {
       index += 1;
       if (index >= argv.length || argv[index].startsWith('-')) return wrong('--out needs a file name');
       out = argv[index];
-    } else if (word.startsWith('-')) return wrong(`unknown flag ${word} (known: --quick, --json, --out FILE, --help)`);
+    } else if (word.startsWith('-')) return wrong(`unknown flag ${word} (known: --quick, --json, --out FILE, --list, --help)`);
     else positional.push(word);
   }
   if (positional.length === 0) return wrong(`name a benchmark: ${names.join(', ')}`);

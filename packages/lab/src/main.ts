@@ -14,6 +14,7 @@ const USAGE = `usage: npm run -s lab -- NAME [--quick] [--json] [--out FILE]
   --quick     smaller sizes, ends within 45 s on two cores
   --json      one JSON object and nothing else on standard output
   --out FILE  also write what is printed to FILE
+  --list      print the names of the benchmarks, one a line
 
 ${benchmarks.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n')}
 `;
@@ -25,6 +26,10 @@ async function main(): Promise<number> {
   );
   if (parsed.kind === 'help') {
     process.stdout.write(USAGE);
+    return 0;
+  }
+  if (parsed.kind === 'list') {
+    process.stdout.write(`${benchmarks.map(({ name }) => name).join('\n')}\n`);
     return 0;
   }
   if (parsed.kind === 'wrong') {

@@ -18,6 +18,8 @@ import { CHUNK_PAGES, NO_PFN, ORDER_MAX, type Pfn } from '../base/units.ts';
 
 /** From half a pageblock's order up, a fallback claims the pageblock (kernel: pageblock_order / 2). */
 const CLAIM_ORDER = 4;
+const TYPE_MASK = 0xff;
+const BLOCK_TOUCHED = 0x100;
 
 /** Gives every frame from `firstFree` up to the lists, as the largest aligned blocks. */
 export function formatBuddy(node: Node): void {
@@ -39,8 +41,9 @@ export function takeBlockLocked(node: Node, order: number, type: number): Pfn {
   for (let from = order; from <= ORDER_MAX; from++) {
     const pfn = node.words[listAt(type, from)] as Pfn;
     if (pfn === NO_PFN) continue;
-    unlinkBlock(node, pfn, from, type);
+    unlinkBlock(node, pfn, from);
     splitBlock(node, pfn, from, order, type);
+    if (from === ORDER_MAX) node.wakeDaemons(); // a new block is begun: the next ones may want touching
     return pfn;
   }
   return takeFallbackLocked(node, order, type);
@@ -51,9 +54,9 @@ function takeFallbackLocked(node: Node, order: number, type: number): Pfn {
   for (let from = ORDER_MAX; from >= order; from--) {
     const pfn = node.words[listAt(other, from)] as Pfn;
     if (pfn === NO_PFN) continue;
-    unlinkBlock(node, pfn, from, other);
+    unlinkBlock(node, pfn, from);
     const claimed = from >= CLAIM_ORDER;
-    if (claimed) node.words[node.blocksAt + Math.floor(pfn / CHUNK_PAGES)] = type;
+    if (claimed) setType(node, pfn, type);
     splitBlock(node, pfn, from, order, claimed ? type : other);
     return pfn;
   }
@@ -72,7 +75,7 @@ export function giveBlockLocked(node: Node, first: Pfn, firstOrder: number): voi
     const buddy = pfn ^ (1 << order);
     if (buddy < node.firstFree || buddy + (1 << order) > node.frames) break;
     if (words[node.kindAt + buddy] !== (KIND_FREE | (order << ORDER_SHIFT))) break;
-    unlinkBlock(node, buddy as Pfn, order, typeOf(node, buddy as Pfn));
+    unlinkBlock(node, buddy as Pfn, order);
     Atomics.store(words, node.kindAt + pfn, KIND_RESERVED);
     pfn &= ~(1 << order);
     order++;
@@ -98,11 +101,11 @@ function pushBlock(node: Node, pfn: Pfn, order: number, type: number): void {
   words[at + 1]++;
 }
 
-function unlinkBlock(node: Node, pfn: Pfn, order: number, blockType: number): void {
+function unlinkBlock(node: Node, pfn: Pfn, order: number): void {
   const { words, nextAt, prevAt } = node;
   // A claimed pageblock may have blocks on the list of its former type: the block itself remembers which list it is on.
   const at = listAt(words[node.ownerAt + pfn], order);
-  assert(blockType <= L.MIGRATE_MOVABLE && words[at + 1] > 0, 'buddy list count', pfn, order);
+  assert(words[at + 1] > 0, 'buddy list count', pfn, order);
   const next = words[nextAt + pfn];
   const prev = words[prevAt + pfn];
   if (prev === 0) words[at] = next;
@@ -112,8 +115,31 @@ function unlinkBlock(node: Node, pfn: Pfn, order: number, blockType: number): vo
   Atomics.store(words, node.kindAt + pfn, KIND_RESERVED);
 }
 
+/** Migrate type of the frame's pageblock. Its word has one more bit: BLOCK_TOUCHED. */
 export function typeOf(node: Node, pfn: Pfn): number {
-  return node.words[node.blocksAt + Math.floor(pfn / CHUNK_PAGES)];
+  return node.words[node.blocksAt + Math.floor(pfn / CHUNK_PAGES)] & TYPE_MASK;
+}
+
+function setType(node: Node, pfn: Pfn, type: number): void {
+  const at = node.blocksAt + Math.floor(pfn / CHUNK_PAGES);
+  node.words[at] = (node.words[at] & ~TYPE_MASK) | type;
+}
+
+/**
+ * The first of the next `ahead` whole blocks in line that nobody has touched, NO_PFN when there is none; it is marked as touched. Free blocks are handed out from the
+ * head of their list, so these are the next to be used.
+ */
+export function nextUntouchedLocked(node: Node, ahead: number): Pfn {
+  let pfn = node.words[listAt(L.MIGRATE_MOVABLE, ORDER_MAX)];
+  for (let looked = 0; looked < ahead && pfn !== NO_PFN; looked++) {
+    const at = node.blocksAt + Math.floor(pfn / CHUNK_PAGES);
+    if ((node.words[at] & BLOCK_TOUCHED) === 0) {
+      node.words[at] |= BLOCK_TOUCHED;
+      return pfn as Pfn;
+    }
+    pfn = node.words[node.nextAt + pfn];
+  }
+  return NO_PFN;
 }
 
 function listAt(type: number, order: number): number {

@@ -61,7 +61,7 @@ function scan(client: Client, request: Request, out: ReplyWriter): void {
   const options = parseOptions(request);
   const keys: Uint8Array[] = [];
   let next = 0;
-  if (cursor >= 0 && Number.isSafeInteger(cursor)) {
+  if (client.db.map.count > 0 && cursor >= 0 && Number.isSafeInteger(cursor)) {
     next = visit(client.db, cursor, Math.min(options.count, 0x7fffffff), options.glob, keys);
   }
   if (!options.isStringWanted) keys.length = 0;

@@ -1,0 +1,64 @@
+/** What one episode looks like, drawn from its seed. */
+import { MIB } from '../base/units.ts';
+import type { FaultRates } from './faulty-device.ts';
+import type { Random } from './random.ts';
+
+export interface Shape {
+  readonly budgetBytes: number;
+  readonly nodes: number;
+  readonly hasSwap: boolean;
+  readonly fileBytes: number;
+  readonly poolShare: number;
+  readonly kcompressd: number;
+  readonly workers: number;
+  readonly hasMap: boolean;
+  /** Pages the workload uses, as a share of the frames. */
+  readonly pagesShare: number;
+  readonly regions: number;
+  readonly faults: FaultRates;
+  /** Points between two preemptions, on average; 0: none. */
+  readonly preemptEvery: number;
+  readonly depthMax: number;
+  /** Share of pages that do not compress. */
+  readonly randomShare: number;
+}
+
+export function drawShape(random: Random): Shape {
+  const nodes = random.chance(0.35) ? 2 : 1;
+  const budgetBytes = nodes === 2 ? random.between(10, 20) * MIB : random.between(8, 16) * MIB;
+  const hasSwap = !random.chance(0.04);
+  const hasFile = hasSwap && random.chance(0.7);
+  const fileBytes = hasFile ? random.between(4, 40) * MIB : 0;
+  const isFaulty = hasFile && random.chance(0.6);
+  const room = 1 + (hasSwap ? 0.3 : -0.4) + (hasFile ? Math.min(2, fileBytes / budgetBytes) : 0);
+  return {
+    budgetBytes,
+    nodes,
+    hasSwap,
+    fileBytes,
+    poolShare: hasFile ? random.pick([0.05, 0.2, 0.5, 0.8]) : 1,
+    kcompressd: random.between(0, 2),
+    workers: random.between(1, 3),
+    hasMap: random.chance(0.7),
+    pagesShare: room * random.pick([0.5, 0.8, 1, 1.1]),
+    regions: random.between(2, 5),
+    faults: {
+      read: isFaulty ? random.pick([0.002, 0.02, 0.1]) : 0,
+      write: isFaulty ? random.pick([0.005, 0.05, 0.3]) : 0,
+      ticksMax: random.pick([1, 10, 200]),
+    },
+    preemptEvery: random.pick([0, 20, 60, 200, 1000]),
+    depthMax: random.between(2, 4),
+    randomShare: random.pick([0, 0.1, 0.5]),
+  };
+}
+
+export function describeShape(shape: Shape): string {
+  const file = shape.fileBytes === 0 ? 'no file' : `file ${shape.fileBytes / MIB} MiB, pool ${shape.poolShare}`;
+  const faults = `read faults ${shape.faults.read}, write faults ${shape.faults.write}`;
+  return (
+    `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.kcompressd} kcompressd, ` +
+    `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
+    `preempted every ${shape.preemptEvery}`
+  );
+}
