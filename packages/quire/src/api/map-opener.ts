@@ -4,7 +4,6 @@
 import { randomUUID } from 'node:crypto';
 import { QuireError } from '../base/errors.ts';
 import { GIB } from '../base/units.ts';
-import { MAGIC } from '../map/control.ts';
 import { PageMap } from '../map/page-map.ts';
 import type { PageMapOptions } from '../map/page-map-options.ts';
 import { type MapKey, QuireMap, type QuireMapOptions } from '../map/quire-map.ts';
@@ -38,9 +37,7 @@ function openSpaces(memory: Memory, thread: number, name: string, options: PageM
     const control = controlWords(memory, spaces.heap.region);
     if (control === undefined) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no memory for the control block of a map');
     const settings = { ...options, threadId: thread };
-    // Whoever finds the control block empty makes the map; two threads that open one name at once are told apart by the region table's lock only, so the first
-    // user of a name opens it before it hands the name on.
-    const map = Atomics.load(control, MAGIC) === 0 ? PageMap.create(spaces, control, settings) : PageMap.attach(spaces, control, settings);
+    const map = PageMap.open(spaces, control, settings);
     return { map, close };
   } catch (error) {
     close();

@@ -15,7 +15,7 @@ import { checkEmpty } from '../vm/instance-check.ts';
 import { Memory } from '../vm/memory.ts';
 import { RegionSpace } from '../vm/region-space.ts';
 import { chunksFor, closeRegion, forceCloseRegion, openRegion, REGION_BYTES_MAX, regionsInUse } from '../vm/region-table.ts';
-import { attachThread, detachThread, liveThreads } from '../vm/thread-slot.ts';
+import { attachThread, clearPins, detachThread, liveThreads } from '../vm/thread-slot.ts';
 import { openByteMap, openMap } from './map-opener.ts';
 import { type QuireOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Region, type RegionOwner } from './region.ts';
@@ -204,7 +204,9 @@ export class Quire implements AsyncDisposable {
       if (!failed) this.checkReturned();
     } finally {
       for (const node of nodes) Atomics.compareExchange(node.words, L.H_STATE, L.STATE_OPEN, L.STATE_CLOSED);
-      if (this.owns.file !== undefined) closeSwapFile(this.owns.file);
+      detachThread(nodes, this.thread);
+      // A thread that is still attached may be about to write to this descriptor, and its number may soon name another file: then it stays open.
+      if (this.owns.file !== undefined && liveThreads(nodes[0]) === 0) closeSwapFile(this.owns.file);
     }
   }
 
@@ -213,6 +215,7 @@ export class Quire implements AsyncDisposable {
     const { nodes } = this.memory;
     if (liveThreads(nodes[0]) > 1) return;
     try {
+      clearPins(nodes);
       for (const region of regionsInUse(nodes[0])) forceCloseRegion(this.memory, region);
       for (const node of nodes) checkEmpty(node);
     } catch (error) {

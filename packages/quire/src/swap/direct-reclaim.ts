@@ -6,8 +6,10 @@ import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';
 import type { Reclaimer } from './reclaimer.ts';
 
-/** Rounds without any progress before memory counts as full. */
-const IDLE_ROUNDS_MAX = 4;
+/** Rounds without any progress, nothing in flight, nobody demoting: memory counts as full. Two, because the first may have missed what another thread just freed. */
+const IDLE_ROUNDS_MAX = 2;
+/** Rounds that wait for other threads' pages in flight: with WAIT_MS some 50 ms, far longer than a batch takes. */
+const WAITING_ROUNDS_MAX = 1000;
 /** Rounds in all: raw pages and busy demoters count as progress without freeing a frame, so that alone must not go on for ever. */
 const ROUNDS_MAX = 4096;
 /** As long as a compressed batch or a write of the demoter takes. */
@@ -19,17 +21,16 @@ export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
   const { words } = node;
   node.counters[C.allocstall]++;
   let idle = 0;
+  let waited = 0;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const progress = reclaimer.round(false, true);
     if (words[L.H_FREE_FRAMES] - frames >= words[L.H_WMARK_MIN]) return true;
-    if (progress) {
-      idle = 0;
-      if (Atomics.load(words, L.H_DEMOTE_BUSY) !== 0) pause(words);
-      continue;
-    }
-    if (++idle > IDLE_ROUNDS_MAX && words[L.H_INFLIGHT] === 0) return false;
-    if (idle > IDLE_ROUNDS_MAX * 256) return false;
-    pause(words);
+    const othersAtWork = Atomics.load(words, L.H_DEMOTE_BUSY) !== 0 || words[L.H_INFLIGHT] > 0;
+    if (progress) idle = 0;
+    else if (!othersAtWork && ++idle >= IDLE_ROUNDS_MAX) return false;
+    if (!othersAtWork) continue;
+    if (!progress && ++waited > WAITING_ROUNDS_MAX) return false;
+    if (!progress || Atomics.load(words, L.H_DEMOTE_BUSY) !== 0) pause(words);
   }
   return false;
 }

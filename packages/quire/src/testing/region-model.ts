@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { QuireError } from '../base/errors.ts';
-import { PAGE_BYTES } from '../base/units.ts';
+import { CHUNK_BYTES, PAGE_BYTES } from '../base/units.ts';
 import { readAsync } from '../vm/async-read.ts';
 import type { Memory } from '../vm/memory.ts';
 import { createPageView } from '../vm/page-space.ts';
@@ -93,7 +93,9 @@ export class RegionModel {
     try {
       this.pins.push({ held: pinRange(this.memory, this.space, offset, length), offset });
     } catch (error) {
-      if (!(error instanceof QuireError) || !['ERR_QUIRE_SWAP_FULL', 'ERR_QUIRE_OUT_OF_MEMORY'].includes(error.code)) throw error;
+      const crosses = Math.floor(offset / CHUNK_BYTES) !== Math.floor((offset + length - 1) / CHUNK_BYTES);
+      const expected = crosses ? ['ERR_QUIRE_RANGE'] : ['ERR_QUIRE_SWAP_FULL', 'ERR_QUIRE_OUT_OF_MEMORY'];
+      if (!(error instanceof QuireError && expected.includes(error.code))) throw error;
     }
   }
 

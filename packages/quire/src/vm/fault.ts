@@ -26,7 +26,7 @@ import { frameFromPte, isPresent, PTE_NONE, pteFromFrame, pteFromSlot, slotFromP
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
-import { GFP_USER } from '../page-alloc/gfp.ts';
+import { GFP_MEMALLOC, GFP_USER } from '../page-alloc/gfp.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { lruAddLocked } from '../reclaim/lru.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
@@ -52,6 +52,7 @@ export function faultWrite(memory: Memory, n: number, region: number, chunk: num
   const node = memory.nodes[n];
   node.counters[C.pgfault]++;
   filled.done = false;
+  let isFull = false;
   if (memory.inlineDaemons !== undefined && Atomics.load(node.words, L.H_KSWAPD_WAKE) !== 0) memory.inlineDaemons();
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     node.lock();
@@ -66,16 +67,27 @@ export function faultWrite(memory: Memory, n: number, region: number, chunk: num
       node.unlock();
       return pfn;
     }
-    const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
+    const exists = node.words[leaf + page] !== PTE_NONE;
+    const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, exists ? reserveFlags(node, isFull) : GFP_USER, KIND_NEW);
     if (fresh === NO_PFN) {
       node.unlock();
-      needMemory(memory, n, 1);
+      if (exists && !isFull) isFull = !reclaimDirect(memory.reclaimers[n], 1);
+      else needMemory(memory, n, 1);
       continue;
     }
     const done = filler === undefined ? bringIn(memory, n, region, leaf + page, fresh, 1) : fillFresh(node, region, leaf + page, fresh, filler);
     if (done) return fresh;
   }
   throw new QuireError('ERR_QUIRE_FAILED', 'a page fault made no progress');
+}
+
+/**
+ * When all is full, changing a page that exists may still take a frame of the reserve: its old storage is given up in exchange, and it may be needed to free something (a
+ * delete changes an index page). A quarter of the reserve is left to reclaim.
+ */
+function reserveFlags(node: Node, isFull: boolean): number {
+  const mayUseReserve = isFull && node.words[L.H_FREE_FRAMES] > node.words[L.H_WMARK_MIN] >> 2;
+  return mayUseReserve ? GFP_USER | GFP_MEMALLOC : GFP_USER;
 }
 
 /** Whether the last `faultWrite` of this thread with a filler has written the page already. */

@@ -6,7 +6,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import * as L from '../arena/layout.ts';
-import { CHUNK_PAGES, KIB, MIB, PAGE_BYTES } from '../base/units.ts';
+import { C, type CounterName } from '../base/counters.ts';
+import { CHUNK_BYTES, CHUNK_PAGES, MIB, PAGE_BYTES } from '../base/units.ts';
 import { Kcompressd } from '../daemons/kcompressd.ts';
 import { Kswapd } from '../daemons/kswapd.ts';
 import { Demoter } from '../swap/demoter.ts';
@@ -17,6 +18,7 @@ import { RegionModel } from '../testing/region-model.ts';
 import { createTestInstance, type TestInstance, type TestShape, type TestThread } from '../testing/test-instance.ts';
 import { prefetchAsync } from './async-read.ts';
 import { RegionSpace } from './region-space.ts';
+import { sumCounter } from './thread-slot.ts';
 
 const REGION_BYTES = 64 * MIB;
 /** Two runs of pages are used: a small hot one, a large cold one in other chunks. */
@@ -60,7 +62,7 @@ class Session {
       case 11:
         return model.fill(offset + (b % 2 === 0 ? 0 : inPage), command & 0xff, 1 + (b % 9000));
       case 12:
-        return b % 16 === 0 ? model.discard(offset - (offset % (2 * MIB)), 2 * MIB) : model.discard(offset + (b % 3 === 0 ? inPage : 0), 1 + (b % 60_000));
+        return b % 50 === 0 ? model.discard(offset - (offset % CHUNK_BYTES), CHUNK_BYTES) : model.discard(offset + (b % 3 === 0 ? inPage : 0), 1 + (b % 40_000));
       case 13:
         model.unpin(3);
         return model.pin(offset + inPage, 1 + (b % 20_000));
@@ -81,6 +83,10 @@ class Session {
 
   private prefetch(model: RegionModel, offset: number, length: number): Promise<void> {
     return prefetchAsync(this.instance.memory, model.space, offset, length, () => undefined);
+  }
+
+  counted(name: CounterName): number {
+    return this.instance.nodes.reduce((total, node) => total + sumCounter(node, C[name]), 0);
   }
 
   async end(): Promise<number> {
@@ -120,19 +126,27 @@ interface Scenario {
   /** Whether the data can outgrow every tier. */
   readonly mayFill: boolean;
   readonly runs: number;
+  /** What must have happened, or the scenario tests nothing. */
+  readonly reaches: readonly CounterName[];
 }
 
+const MEMORY_TIERS: readonly CounterName[] = ['zswpout', 'zswpin', 'swpout_zero', 'zs_incompressible', 'swap_clean_copies', 'transient_reads', 'zs_compacted'];
+const RING: readonly CounterName[] = ['swap_rescued', 'swap_cancelled', 'kcompressd_pages'];
+const FILE: readonly CounterName[] = ['zswpwb', 'file_reads', 'file_writes'];
+
+/** A failing sequence is shortened no longer than this. */
+const SHRINK_MS_MAX = 60_000;
 const COMMANDS_MIN = 2000;
 const COMMANDS_MAX = 4000;
 
 const SCENARIOS: readonly Scenario[] = [
-  { name: 'compressed tier alone', shape: { bytes: 4 * MIB, kcompressd: 1 }, coldPages: 1400, mayFill: true, runs: 25 },
-  { name: 'no kcompressd: reclaim compresses for itself', shape: { bytes: 4 * MIB }, coldPages: 1400, mayFill: true, runs: 15 },
-  { name: 'file tier behind the pool', shape: { bytes: 4 * MIB, kcompressd: 1, fileBytes: 64 * MIB, poolShare: 0.3 }, coldPages: 4000, mayFill: false, runs: 30 },
-  { name: 'small file: cleaning all the time', shape: { bytes: 4 * MIB, fileBytes: 3 * MIB, poolShare: 0.1 }, coldPages: 2200, mayFill: true, runs: 20 },
-  { name: 'two nodes', shape: { bytes: 4 * MIB, nodes: 2, kcompressd: 1, fileBytes: 32 * MIB, poolShare: 0.2 }, coldPages: 5000, mayFill: true, runs: 25 },
-  { name: 'three nodes, compressed tier alone', shape: { bytes: 3 * MIB, nodes: 3 }, coldPages: 2500, mayFill: true, runs: 10 },
-  { name: '12 MiB', shape: { bytes: 12 * MIB, kcompressd: 1 }, coldPages: 6000, mayFill: true, runs: 6 },
+  { name: 'compressed tier alone', shape: { bytes: 4 * MIB, kcompressd: 1 }, coldPages: 2000, mayFill: true, runs: 25, reaches: [...MEMORY_TIERS, ...RING] },
+  { name: 'no kcompressd: reclaim compresses for itself', shape: { bytes: 4 * MIB }, coldPages: 2000, mayFill: true, runs: 15, reaches: MEMORY_TIERS },
+  { name: 'file tier behind the pool', shape: { bytes: 4 * MIB, kcompressd: 1, fileBytes: 64 * MIB, poolShare: 0.3 }, coldPages: 4000, mayFill: false, runs: 30, reaches: [...MEMORY_TIERS, ...RING, ...FILE] },
+  { name: 'small file: cleaning all the time', shape: { bytes: 4 * MIB, fileBytes: 3 * MIB, poolShare: 0.1 }, coldPages: 2200, mayFill: true, runs: 20, reaches: [...FILE, 'file_segments_cleaned'] },
+  { name: 'two nodes', shape: { bytes: 4 * MIB, nodes: 2, kcompressd: 1, fileBytes: 32 * MIB, poolShare: 0.2 }, coldPages: 8000, mayFill: true, runs: 25, reaches: [...MEMORY_TIERS, ...RING, ...FILE] },
+  { name: 'three nodes, compressed tier alone', shape: { bytes: 3 * MIB, nodes: 3 }, coldPages: 2500, mayFill: true, runs: 10, reaches: MEMORY_TIERS },
+  { name: '12 MiB', shape: { bytes: 12 * MIB, kcompressd: 1 }, coldPages: 6000, mayFill: true, runs: 6, reaches: [...MEMORY_TIERS, ...RING] },
 ];
 
 describe('a region and a plain copy agree', () => {
@@ -141,6 +155,7 @@ describe('a region and a plain copy agree', () => {
       const command = fc.integer({ min: 0, max: 2 ** 32 - 1 });
       const commands = fc.array(command, { minLength: COMMANDS_MIN, maxLength: COMMANDS_MAX, size: 'max' });
       let total = 0;
+      const seen: Partial<Record<CounterName, number>> = {};
       await fc.assert(
         fc.asyncProperty(commands, async (sequence) => {
           const session = new Session(createTestInstance(scenario.shape), scenario.coldPages);
@@ -148,12 +163,12 @@ describe('a region and a plain copy agree', () => {
           const full = await session.end();
           assert.ok(scenario.mayFill || full === 0, 'there was room');
           total += sequence.length;
+          for (const name of scenario.reaches) seen[name] = (seen[name] ?? 0) + session.counted(name);
         }),
-        { numRuns: scenario.runs, endOnFailure: false },
+        { numRuns: scenario.runs, endOnFailure: true },
       );
       assert.ok(total >= scenario.runs * COMMANDS_MIN);
+      for (const name of scenario.reaches) assert.ok((seen[name] ?? 0) > 0, `${name} never happened`);
     });
   }
 });
-
-assert.ok(REGION_BYTES > (COLD_FIRST + 6000 + 64) * PAGE_BYTES + 64 * KIB);

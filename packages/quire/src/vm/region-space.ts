@@ -21,7 +21,7 @@ import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '.
 import { advanceAge, ageBucket, isRefaultClose } from '../reclaim/working-set.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt, shadowByteAt } from '../swap/swap-table.ts';
-import { faultRead, faultWrite, filled } from './fault.ts';
+import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
 import type { Memory } from './memory.ts';
 import { findLeaf, regionAt } from './page-table.ts';
 import type { PageSpace, PageView } from './page-space.ts';
@@ -116,7 +116,7 @@ export class RegionSpace implements PageSpace {
       return;
     }
     const { n, chunk, page: index } = this.placeOf(offset);
-    const pfn = faultWrite(this.memory, n, this.region, chunk, index, (node, target) => node.bytes.set(page, target));
+    const pfn = this.fault(n, chunk, index, (node, target) => node.bytes.set(page, target));
     const node = this.nodes[n];
     if (!filled.done) node.bytes.set(page, pfn * PAGE_BYTES);
     unpin(node, pfn);
@@ -145,7 +145,11 @@ export class RegionSpace implements PageSpace {
     }
     if (first > offset) this.zeroPart(offset, first - offset);
     if (offset + length > last) this.zeroPart(last, offset + length - last);
-    discardRange(this.memory, this.region, first, last);
+    try {
+      discardRange(this.memory, this.region, first, last);
+    } catch (error) {
+      throw this.memory.latch(error);
+    }
   }
 
   /** Zeroes part of a page; a page that is not there is zero already. */
@@ -181,11 +185,19 @@ export class RegionSpace implements PageSpace {
         return;
       } else if (this.promote) {
         this.promote = false;
-        faultRead(this.memory, n, this.region, local, page);
+        this.bringIn(n, local, page);
       }
       node.counters[C.optimistic_retries]++;
     }
     throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
+  }
+
+  private bringIn(n: number, local: number, page: number): void {
+    try {
+      faultRead(this.memory, n, this.region, local, page);
+    } catch (error) {
+      throw this.memory.latch(error);
+    }
   }
 
   closeRead(view: PageView): boolean {
@@ -197,8 +209,17 @@ export class RegionSpace implements PageSpace {
   openWrite(offset: number, view: PageView): void {
     if (this.pinResident(offset, view)) return;
     const { n, chunk, page } = this.placeOf(offset);
-    const pfn = faultWrite(this.memory, n, this.region, chunk, page);
+    const pfn = this.fault(n, chunk, page);
     openFrame(this.nodes[n], pfn, 0, view);
+  }
+
+  /** The slow way of a write. What breaks in it breaks the instance, whoever called: a region, a map, the server. */
+  private fault(n: number, chunk: number, page: number, filler?: PageFiller): Pfn {
+    try {
+      return faultWrite(this.memory, n, this.region, chunk, page, filler);
+    } catch (error) {
+      throw this.memory.latch(error);
+    }
   }
 
   closeWrite(view: PageView): void {

@@ -10,6 +10,7 @@ import {
   KIND_COMPRESSING,
   KIND_MASK,
   KIND_NEW,
+  KIND_REGION,
   KIND_THREAD,
 } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
@@ -96,6 +97,15 @@ export function buryThread(nodes: readonly Node[], index: number): boolean {
   }
   detachThread(nodes, index);
   return true;
+}
+
+/** Nobody but the caller is left: pins that threads took with them when they died are void. */
+export function clearPins(nodes: readonly Node[]): void {
+  for (const node of nodes) {
+    for (let pfn = node.firstFree; pfn < node.frames; pfn++) {
+      if ((node.words[node.kindAt + pfn] & KIND_MASK) === KIND_REGION) Atomics.store(node.words, node.pinAt + pfn, 0);
+    }
+  }
 }
 
 /** Ends a lock held by a dead thread, so that others find FAILED instead of waiting for ever. */

@@ -1,0 +1,89 @@
+/** The expensive checks: every structure of every node, and every byte of every region and map entry against the models. */
+import * as L from '../arena/layout.ts';
+import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts';
+import { assert } from '../base/assert.ts';
+import { QuireError } from '../base/errors.ts';
+import { CHUNK_PAGES, PAGE_BYTES } from '../base/units.ts';
+import { checkNode } from '../vm/instance-check.ts';
+import { findLeaf, nextLeafChunk } from '../vm/page-table.ts';
+import { RegionSpace } from '../vm/region-space.ts';
+import { chunksFor, closeRegion, openRegion, regionsInUse } from '../vm/region-table.ts';
+import { isPageSpoilt, type LogicalThread } from './logical-thread.ts';
+import type { MapModel } from './map-model.ts';
+import type { MapWorker } from './map-worker.ts';
+import type { RegionPlan, World } from './world.ts';
+
+/** Structures, and that each slot in use belongs to exactly one page: by its page-table entry, or as clean copy of its frame. */
+export function checkStructures(world: World, thread: LogicalThread): void {
+  for (const node of thread.nodes) {
+    checkNode(node);
+    const owned = new Set<number>();
+    for (const region of regionsInUse(thread.nodes[0])) {
+      for (let chunk = nextLeafChunk(node, region, 0, 2 ** 24); chunk >= 0; chunk = nextLeafChunk(node, region, chunk + 1, 2 ** 24)) {
+        const leaf = findLeaf(node, region, chunk);
+        for (let page = 0; page < CHUNK_PAGES; page++) {
+          const pte = node.words[leaf + page];
+          const slot = isSwapped(pte) ? slotFromPte(pte) : isPresent(pte) ? node.words[node.slotAt + frameFromPte(pte)] - 1 : -1;
+          if (slot < 0) continue;
+          assert(!owned.has(slot), 'a slot belongs to one page', slot, page);
+          owned.add(slot);
+        }
+      }
+    }
+    assert(owned.size === node.words[L.H_SLOTS_USED], 'every slot has a page', owned.size, node.words[L.H_SLOTS_USED]);
+  }
+  world.checkCounts();
+}
+
+/** Settles what failed or raced, then, when `isFull`, compares every page that was ever written. */
+export function checkRegions(world: World, thread: LogicalThread, isFull: boolean): void {
+  for (const plan of world.plans) {
+    if (plan.model.refs === 0) continue;
+    const { region } = openRegion(thread.memory, `region:${plan.name}`, chunksFor(plan.size));
+    const space = new RegionSpace(thread.memory, region, plan.size);
+    plan.model.settle((offset) => readPage(world, thread, space, plan, offset));
+    if (isFull) {
+      for (const number of [...plan.model.pageNumbers]) {
+        const window = plan.model.beginRead(number * PAGE_BYTES, PAGE_BYTES);
+        const bytes = readPage(world, thread, space, plan, number * PAGE_BYTES);
+        if (bytes === undefined) plan.model.dropRead(window);
+        else plan.model.endRead(window, bytes);
+      }
+    }
+    closeRegion(thread.memory, region);
+  }
+}
+
+function readPage(world: World, thread: LogicalThread, space: RegionSpace, plan: RegionPlan, offset: number): Uint8Array | undefined {
+  const bytes = new Uint8Array(PAGE_BYTES);
+  try {
+    space.read(offset, bytes, 0, PAGE_BYTES);
+    return bytes;
+  } catch (error) {
+    const isLoss = error instanceof QuireError && (error.code === 'ERR_QUIRE_IO' || error.code === 'ERR_QUIRE_CORRUPT');
+    if (isLoss && world.device !== undefined && isPageSpoilt(space, thread.memory, world.device, offset)) return undefined;
+    throw new Error(`${plan.name}: page at ${offset} cannot be read, though nothing spoilt it`, { cause: error });
+  }
+}
+
+/** Every entry of the map; a map that lost a page may miss some. */
+export function checkMap(world: World, worker: MapWorker, model: MapModel): void {
+  for (const key of [...model.keys()]) {
+    const read = model.beginRead(key);
+    try {
+      const value = worker.map.get(new TextEncoder().encode(key));
+      model.endRead(read, value, world.nowMs);
+    } catch (error) {
+      model.dropRead(read);
+      if (!(error instanceof QuireError) || !isLoss(error) || world.device === undefined || world.device.injected === 0) throw error;
+      model.isDamaged = true;
+    }
+  }
+  if (model.hasDoubts() || (world.device?.injected ?? 0) > 0) return;
+  const fault = worker.map.findFault();
+  if (fault !== undefined) throw new Error(`map: ${fault}`);
+}
+
+function isLoss(error: QuireError): boolean {
+  return error.code === 'ERR_QUIRE_IO' || error.code === 'ERR_QUIRE_CORRUPT';
+}

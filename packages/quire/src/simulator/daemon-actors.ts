@@ -1,0 +1,170 @@
+/** The daemons as actors: the very step machines that workers run, and a swap-out that stops between any two of its phases. */
+import { type Pfn } from '../base/units.ts';
+import type { Daemon } from '../daemons/daemon.ts';
+import { Kcompressd } from '../daemons/kcompressd.ts';
+import { Kswapd } from '../daemons/kswapd.ts';
+import { compactPool } from '../swap/pool-compactor.ts';
+import {
+  claimLocked,
+  compressBatch,
+  type IsolateResult,
+  isClaimed,
+  isolateLocked,
+  publishObjectLocked,
+  publishRawLocked,
+} from '../swap/swap-out.ts';
+import type { LogicalThread } from './logical-thread.ts';
+import type { Actor, World } from './world.ts';
+
+export class DaemonActor implements Actor {
+  readonly name: string;
+  readonly thread: LogicalThread;
+  readonly weight = 3;
+  readonly isLockFree = false;
+  private readonly daemons: Daemon[];
+
+  constructor(thread: LogicalThread, daemons: Daemon[]) {
+    this.thread = thread;
+    this.name = thread.name;
+    this.daemons = daemons;
+  }
+
+  step(): number {
+    let done = 0;
+    for (const daemon of this.daemons) if (daemon.step()) done++;
+    return done;
+  }
+
+  close(): void {}
+}
+
+export function kswapdActor(thread: LogicalThread): DaemonActor {
+  return new DaemonActor(
+    thread,
+    thread.memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer)),
+  );
+}
+
+export function kcompressdActor(thread: LogicalThread): DaemonActor {
+  return new DaemonActor(
+    thread,
+    thread.memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer)),
+  );
+}
+
+/** Demotion, cleaning and compaction without a shortage that asks for them. */
+export class TierActor implements Actor {
+  readonly name: string;
+  readonly thread: LogicalThread;
+  readonly weight = 2;
+  readonly isLockFree = false;
+  private readonly world: World;
+
+  constructor(world: World, thread: LogicalThread) {
+    this.world = world;
+    this.thread = thread;
+    this.name = `tiers of ${thread.name}`;
+  }
+
+  step(): number {
+    const n = this.world.random.below(this.thread.nodes.length);
+    if (this.world.random.chance(0.5)) return compactPool(this.thread.nodes[n], 64);
+    return this.thread.memory.reclaimers[n].demote() ? 1 : 0;
+  }
+
+  close(): void {}
+}
+
+const BATCH = 8;
+const IDLE = 0;
+const ISOLATED = 1;
+const CLAIMED = 2;
+const COMPRESSED = 3;
+
+/** Swap-out with any number of other steps between its phases; now and then the thread dies in the middle. */
+export class SwapOutActor implements Actor {
+  readonly name: string;
+  readonly thread: LogicalThread;
+  readonly weight = 3;
+  readonly isLockFree = false;
+  private readonly world: World;
+  private readonly undertaker: LogicalThread;
+  private state = IDLE;
+  private n = 0;
+  private count = 0;
+  private readonly pfns = new Int32Array(BATCH);
+  private readonly versions = new Int32Array(BATCH);
+  private readonly lengths = new Int32Array(BATCH);
+  private readonly places = new Int32Array(BATCH);
+  private readonly result: IsolateResult = { freed: 0, isolated: 0, scanned: 0 };
+
+  constructor(world: World, thread: LogicalThread, undertaker: LogicalThread) {
+    this.world = world;
+    this.thread = thread;
+    this.undertaker = undertaker;
+    this.name = `swap-out of ${thread.name}`;
+  }
+
+  step(): number {
+    const phase = this.state;
+    if (phase === CLAIMED && this.world.random.chance(0.02) && !this.undertaker.isBusy) return this.die();
+    if (phase === IDLE) this.isolate();
+    else if (phase === ISOLATED) this.claim();
+    else if (phase === CLAIMED) this.compress();
+    else this.publish();
+    return 40 + phase;
+  }
+
+  private isolate(): void {
+    this.n = this.world.random.below(this.thread.nodes.length);
+    const node = this.thread.nodes[this.n];
+    node.lock();
+    isolateLocked(node, BATCH, this.pfns, this.result);
+    node.unlock();
+    this.count = this.result.isolated;
+    this.state = this.count === 0 ? IDLE : ISOLATED;
+  }
+
+  private claim(): void {
+    const node = this.thread.nodes[this.n];
+    let claimed = 0;
+    node.lock();
+    for (let i = 0; i < this.count; i++) {
+      const pfn = this.pfns[i] as Pfn;
+      if (!claimLocked(node, pfn)) continue;
+      this.versions[claimed] = node.words[node.versionAt + pfn];
+      this.pfns[claimed++] = pfn;
+    }
+    node.unlock();
+    this.count = claimed;
+    this.state = CLAIMED;
+  }
+
+  private compress(): void {
+    compressBatch(this.thread.nodes[this.n], this.pfns, this.count, this.lengths, this.places);
+    this.state = COMPRESSED;
+  }
+
+  private publish(): void {
+    const node = this.thread.nodes[this.n];
+    node.lock();
+    for (let i = 0; i < this.count; i++) {
+      const pfn = this.pfns[i] as Pfn;
+      if (!isClaimed(node, pfn, this.versions[i])) continue;
+      if (this.lengths[i] === 0) publishRawLocked(node, pfn);
+      else publishObjectLocked(node, pfn, this.places[i], this.lengths[i]);
+    }
+    node.unlock();
+    this.state = IDLE;
+  }
+
+  private die(): number {
+    this.state = IDLE;
+    if (!this.thread.dieAndReturn(this.undertaker)) throw new Error('a thread died with a lock outside its step');
+    return 49;
+  }
+
+  close(): void {
+    while (this.state !== IDLE) this.step();
+  }
+}
