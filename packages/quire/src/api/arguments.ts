@@ -1,9 +1,19 @@
 /** Checks of public arguments. One call a public method; the messages are built only when something is wrong. */
 import { invalidArg, outOfRange } from '../base/errors.ts';
 
-/** Offset and length inside `size`. Throws ERR_QUIRE_INVALID_ARG (not an integer ≥ 0) or ERR_QUIRE_RANGE (beyond the end). */
+/**
+ * Offset and length inside `size`. Throws ERR_QUIRE_INVALID_ARG (not an integer ≥ 0) or ERR_QUIRE_RANGE (beyond the
+ * end).
+ */
 export function checkSpan(offset: number, length: number, size: number): void {
-  if (Number.isSafeInteger(offset) && Number.isSafeInteger(length) && offset >= 0 && length >= 0 && offset + length <= size) return;
+  if (
+    Number.isSafeInteger(offset) &&
+    Number.isSafeInteger(length) &&
+    offset >= 0 &&
+    length >= 0 &&
+    offset + length <= size
+  )
+    return;
   throwSpan(offset, length, size);
 }
 

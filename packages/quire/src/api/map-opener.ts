@@ -1,5 +1,6 @@
 /**
- * Opens maps: three regions (index, heap, meta) and a control block under one name. A map without a name gets one nobody else can ask for.
+ * Opens maps: three regions (index, heap, meta) and a control block under one name. A map without a name gets one
+ * nobody else can ask for.
  */
 import { randomUUID } from 'node:crypto';
 import { QuireError } from '../base/errors.ts';
@@ -35,7 +36,8 @@ function openSpaces(memory: Memory, thread: number, name: string, options: PageM
   try {
     const spaces = { index: open('i', INDEX_BYTES), heap: open('h', HEAP_BYTES), meta: open('m', META_BYTES) };
     const control = controlWords(memory, spaces.heap.region);
-    if (control === undefined) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no memory for the control block of a map');
+    if (control === undefined)
+      throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no memory for the control block of a map');
     const settings = { ...options, threadId: thread };
     const map = PageMap.open(spaces, control, settings);
     return { map, close };

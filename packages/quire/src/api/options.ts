@@ -11,7 +11,10 @@ export interface CompressedTierOptions {
 
 export interface FileTierOptions {
   readonly tier: 'file';
-  /** A file that does not exist yet, or a folder; default: the operating system's folder for temporary files. The file is unlinked at once. */
+  /**
+   * A file that does not exist yet, or a folder; default: the operating system's folder for temporary files. The file
+   * is unlinked at once.
+   */
   readonly path?: string;
   /** Bytes, or '8GiB'; default four times the budget. */
   readonly size?: number | string;
@@ -76,7 +79,8 @@ function resolveTiers(swap: unknown, budgetBytes: number): Pick<ResolvedOptions,
   for (const tier of swap as TierOptions[]) {
     if (typeof tier !== 'object' || tier === null) throw invalidArg('swap', 'an array of tier objects', tier);
     if (tier.tier === 'compressed') {
-      if (compressed || file !== undefined) throw invalidArg('swap', 'one compressed tier, before any file tier', tier.tier);
+      if (compressed || file !== undefined)
+        throw invalidArg('swap', 'one compressed tier, before any file tier', tier.tier);
       checkCodec(tier.codec);
       compressed = true;
     } else if (tier.tier === 'file') {
@@ -94,7 +98,8 @@ function checkCodec(codec: unknown): void {
 }
 
 function resolveFile(tier: FileTierOptions, budgetBytes: number): { path: string; bytes: number } {
-  if (tier.path !== undefined && (typeof tier.path !== 'string' || tier.path === '')) throw invalidArg('path', 'a path', tier.path);
+  if (tier.path !== undefined && (typeof tier.path !== 'string' || tier.path === ''))
+    throw invalidArg('path', 'a path', tier.path);
   const bytes = tier.size === undefined ? budgetBytes * 4 : parseBytes(tier.size);
   if (bytes === undefined) throw invalidArg('size', "a number of bytes, or text like '8GiB'", tier.size);
   if (bytes < MIB) throw outOfRange('size', 'at least 1 MiB', bytes);
@@ -103,7 +108,8 @@ function resolveFile(tier: FileTierOptions, budgetBytes: number): { path: string
 
 function resolveThreads(threads: unknown): number {
   if (threads === undefined || threads === 'auto') return Math.max(0, Math.min(availableParallelism() - 1, 4));
-  if (typeof threads !== 'number' || !Number.isInteger(threads)) throw invalidArg('threads', "'auto' or an integer", threads);
+  if (typeof threads !== 'number' || !Number.isInteger(threads))
+    throw invalidArg('threads', "'auto' or an integer", threads);
   if (threads < 0 || threads > THREADS_OPTION_MAX) throw outOfRange('threads', `0…${THREADS_OPTION_MAX}`, threads);
   return threads;
 }

@@ -7,21 +7,31 @@ import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { closeSwapFile, FileDevice, openSwapFile } from '../daemons/file-device.ts';
 import { InlineRunner } from '../daemons/runner.ts';
 import { WorkerPool } from '../daemons/worker-pool.ts';
-import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
 import type { PageMap } from '../map/page-map.ts';
 import type { PageMapOptions } from '../map/page-map-options.ts';
+import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
 import { formatInstance, joinInstance } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { Memory } from '../vm/memory.ts';
 import { RegionSpace } from '../vm/region-space.ts';
-import { chunksFor, closeRegion, forceCloseRegion, openRegion, REGION_BYTES_MAX, regionsInUse } from '../vm/region-table.ts';
+import {
+  chunksFor,
+  closeRegion,
+  forceCloseRegion,
+  openRegion,
+  REGION_BYTES_MAX,
+  regionsInUse,
+} from '../vm/region-table.ts';
 import { attachThread, clearPins, detachThread, liveThreads } from '../vm/thread-slot.ts';
 import { openByteMap, openMap } from './map-opener.ts';
 import { type QuireOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { collectStats, type QuireStats } from './stats.ts';
 
-/** What another thread needs to attach. Post it with `postMessage` or as `workerData`; it stays good until the owner closes. */
+/**
+ * What another thread needs to attach. Post it with `postMessage` or as `workerData`; it stays good until the owner
+ * closes.
+ */
 export interface QuireHandle {
   readonly memories: readonly WebAssembly.Memory[];
   readonly module: WebAssembly.Module;
@@ -42,8 +52,9 @@ export interface RegionOptions {
 const NAME_BYTES_MAX = 120;
 
 /**
- * One hard byte budget with several times as much data behind it. `Quire.open` makes an instance and owns it; `Quire.attach(handle)` joins one from another thread.
- * Everything an instance holds is volatile and gone when its owner closes.
+ * One hard byte budget with several times as much data behind it. `Quire.open` makes an instance and owns it;
+ * `Quire.attach(handle)` joins one from another thread. Everything an instance holds is volatile and gone when its
+ * owner closes.
  */
 export class Quire implements AsyncDisposable {
   private readonly memory: Memory;
@@ -66,8 +77,8 @@ export class Quire implements AsyncDisposable {
   }
 
   /**
-   * Makes an instance. Throws ERR_QUIRE_INVALID_ARG or ERR_QUIRE_RANGE (options), ERR_QUIRE_UNSUPPORTED (codec), ERR_QUIRE_OUT_OF_MEMORY (the machine refuses the
-   * address space), ERR_QUIRE_IO (the swap file cannot be made).
+   * Makes an instance. Throws ERR_QUIRE_INVALID_ARG or ERR_QUIRE_RANGE (options), ERR_QUIRE_UNSUPPORTED (codec),
+   * ERR_QUIRE_OUT_OF_MEMORY (the machine refuses the address space), ERR_QUIRE_IO (the swap file cannot be made).
    */
   static async open(options: QuireOptions): Promise<Quire> {
     const resolved = resolveOptions(options);
@@ -80,7 +91,11 @@ export class Quire implements AsyncDisposable {
       throw error;
     }
 
-    async function openInstance(shape: ResolvedOptions, kernel: WebAssembly.Module, file: FileDevice | undefined): Promise<Quire> {
+    async function openInstance(
+      shape: ResolvedOptions,
+      kernel: WebAssembly.Module,
+      file: FileDevice | undefined,
+    ): Promise<Quire> {
       const memories = makeMemories(shape.budgetBytes);
       const hasSwap = shape.compressed || shape.file !== undefined;
       const nodes = formatInstance(memories, (memory) => instantiateKernel(kernel, memory), {
@@ -99,7 +114,10 @@ export class Quire implements AsyncDisposable {
     }
   }
 
-  /** Joins an instance from another thread. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_CLOSED, ERR_QUIRE_FAILED, ERR_QUIRE_OUT_OF_MEMORY (no thread slot left). */
+  /**
+   * Joins an instance from another thread. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_CLOSED, ERR_QUIRE_FAILED,
+   * ERR_QUIRE_OUT_OF_MEMORY (no thread slot left).
+   */
   static attach(handle: QuireHandle): Quire {
     if (typeof handle !== 'object' || handle === null || !Array.isArray(handle.memories)) {
       throw invalidArg('handle', "the 'handle' of an open Quire", handle);
@@ -122,7 +140,10 @@ export class Quire implements AsyncDisposable {
     return this.sharedHandle;
   }
 
-  /** A region: new, or, by name, the one that is there. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_OUT_OF_MEMORY (512 regions are open). */
+  /**
+   * A region: new, or, by name, the one that is there. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE,
+   * ERR_QUIRE_OUT_OF_MEMORY (512 regions are open).
+   */
   region(options: RegionOptions): Region {
     this.checkOpen();
     if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
@@ -141,10 +162,15 @@ export class Quire implements AsyncDisposable {
     return region;
   }
 
-  /** A shared hash map: new, or, by name, the one that is there. Keys may be strings, numbers or Uint8Arrays. Throws as `region`. */
+  /**
+   * A shared hash map: new, or, by name, the one that is there. Keys may be strings, numbers or Uint8Arrays. Throws
+   * as `region`.
+   */
   map<K extends MapKey = string, V = Uint8Array>(options: MapOptions<K, V> = {}): QuireMap<K, V> {
     this.checkOpen();
-    const map = openMap<K, V>(this.memory, threadId, this.checkMapOptions(options), (closed) => this.children.delete(closed));
+    const map = openMap<K, V>(this.memory, threadId, this.checkMapOptions(options), (closed) =>
+      this.children.delete(closed),
+    );
     this.children.add(map);
     return map;
   }
@@ -152,7 +178,12 @@ export class Quire implements AsyncDisposable {
   /** The map at the level of bytes, for layers that bring their own encoding (the server). */
   byteMap(options: { readonly name?: string } & PageMapOptions = {}): PageMap & { close(): void } {
     this.checkOpen();
-    const map = openByteMap(this.memory, threadId, { ...options, name: checkName('name', options.name ?? '') }, (closed) => this.children.delete(closed));
+    const map = openByteMap(
+      this.memory,
+      threadId,
+      { ...options, name: checkName('name', options.name ?? '') },
+      (closed) => this.children.delete(closed),
+    );
     this.children.add(map);
     return map;
   }
@@ -179,8 +210,8 @@ export class Quire implements AsyncDisposable {
   }
 
   /**
-   * Closes regions and maps of this object; the owner also stops the daemons and ends the instance for everybody. Serialised and idempotent. Throws ERR_QUIRE_FAILED when a
-   * frame or slot did not come back.
+   * Closes regions and maps of this object; the owner also stops the daemons and ends the instance for everybody.
+   * Serialised and idempotent. Throws ERR_QUIRE_FAILED when a frame or slot did not come back.
    */
   close(): Promise<void> {
     this.closing ??= this.closeOnce();
@@ -205,12 +236,16 @@ export class Quire implements AsyncDisposable {
     } finally {
       for (const node of nodes) Atomics.compareExchange(node.words, L.H_STATE, L.STATE_OPEN, L.STATE_CLOSED);
       detachThread(nodes, this.thread);
-      // A thread that is still attached may be about to write to this descriptor, and its number may soon name another file: then it stays open.
+      // A thread that is still attached may be about to write to this descriptor, and its number may soon name
+      // another file: then it stays open.
       if (this.owns.file !== undefined && liveThreads(nodes[0]) === 0) closeSwapFile(this.owns.file);
     }
   }
 
-  /** What attached threads left open is closed for them; then everything must be back. Threads still at work make that impossible to check. */
+  /**
+   * What attached threads left open is closed for them; then everything must be back. Threads still at work make that
+   * impossible to check.
+   */
   private checkReturned(): void {
     const { nodes } = this.memory;
     if (liveThreads(nodes[0]) > 1) return;
@@ -262,13 +297,19 @@ function makeMemories(budgetBytes: number): WebAssembly.Memory[] {
   if (count > L.NODES_MAX) throw outOfRange('budget', `at most ${L.NODES_MAX * L.NODE_BYTES_MAX}`, budgetBytes);
   const pages = Math.floor(budgetBytes / count / 65_536);
   try {
-    return Array.from({ length: count }, () => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+    return Array.from(
+      { length: count },
+      () => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }),
+    );
   } catch (error) {
     throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the machine refuses the memory of the budget', { cause: error });
   }
 }
 
-/** With a file tier behind it the compressed pool leaves room for a working set; alone it may take nearly everything; without it, it is only a write buffer. */
+/**
+ * With a file tier behind it the compressed pool leaves room for a working set; alone it may take nearly everything;
+ * without it, it is only a write buffer.
+ */
 function poolShare(shape: ResolvedOptions): number {
   if (!shape.compressed) return 0.05;
   return shape.file === undefined ? 1 : 0.8;

@@ -1,13 +1,16 @@
 /** Region: the public face of a sparse, swappable byte space. */
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
-import { readAsync, prefetchAsync } from '../vm/async-read.ts';
+import { prefetchAsync, readAsync } from '../vm/async-read.ts';
 import type { Memory } from '../vm/memory.ts';
 import { pinRange, unpinRange } from '../vm/pin-range.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { checkBytes, checkSpan } from './arguments.ts';
 
-/** Pages of a region held in place. Writing to `bytes` writes the region. Dispose of it soon: what is pinned cannot be reclaimed. */
+/**
+ * Pages of a region held in place. Writing to `bytes` writes the region. Dispose of it soon: what is pinned cannot be
+ * reclaimed.
+ */
 export interface RegionPin extends Disposable {
   /** Zero-copy view, valid until the pin is released. */
   readonly bytes: Uint8Array;
@@ -21,10 +24,12 @@ export interface RegionOwner {
 }
 
 /**
- * A sparse byte space: any size up to 2^45 bytes, untouched pages cost nothing and read as zeros. Offsets and lengths are bytes.
+ * A sparse byte space: any size up to 2^45 bytes, untouched pages cost nothing and read as zeros. Offsets and lengths
+ * are bytes.
  *
- * Every method throws ERR_QUIRE_INVALID_ARG (wrong type, negative, NaN), ERR_QUIRE_RANGE (beyond the end), ERR_QUIRE_CLOSED, ERR_QUIRE_FAILED (an invariant broke
- * earlier). Those that read may throw ERR_QUIRE_IO or ERR_QUIRE_CORRUPT for a page that the file tier cannot give back; those that store, ERR_QUIRE_SWAP_FULL.
+ * Every method throws ERR_QUIRE_INVALID_ARG (wrong type, negative, NaN), ERR_QUIRE_RANGE (beyond the end),
+ * ERR_QUIRE_CLOSED, ERR_QUIRE_FAILED (an invariant broke earlier). Those that read may throw ERR_QUIRE_IO or
+ * ERR_QUIRE_CORRUPT for a page that the file tier cannot give back; those that store, ERR_QUIRE_SWAP_FULL.
  */
 export class Region implements Disposable {
   readonly name: string;
@@ -55,7 +60,10 @@ export class Region implements Disposable {
     }
   }
 
-  /** Stores `bytes` at `offset`. When it throws ERR_QUIRE_SWAP_FULL, the pages before the one that found no room are written, the others are unchanged. */
+  /**
+   * Stores `bytes` at `offset`. When it throws ERR_QUIRE_SWAP_FULL, the pages before the one that found no room are
+   * written, the others are unchanged.
+   */
   write(offset: number, bytes: Uint8Array): void {
     checkBytes('bytes', bytes);
     checkSpan(offset, bytes.length, this.size);
@@ -92,8 +100,9 @@ export class Region implements Disposable {
   }
 
   /**
-   * Holds `length` bytes at `offset` in place and gives them as one zero-copy view. At most 2 MiB, inside one naturally aligned block of the next power of two. Throws
-   * ERR_QUIRE_OUT_OF_MEMORY when no contiguous block can be had.
+   * Holds `length` bytes at `offset` in place and gives them as one zero-copy view. At most 2 MiB, inside one
+   * naturally aligned block of the next power of two. Throws ERR_QUIRE_OUT_OF_MEMORY when no contiguous block can be
+   * had.
    */
   pin(offset: number, length: number): RegionPin {
     checkSpan(offset, length, this.size);
@@ -164,7 +173,10 @@ export class Region implements Disposable {
     }
   }
 
-  /** Releases the pins of this object and its use of the region. The last user's close frees all its pages. Idempotent. */
+  /**
+   * Releases the pins of this object and its use of the region. The last user's close frees all its pages.
+   * Idempotent.
+   */
   close(): void {
     if (this.isClosed) return;
     for (const pin of this.pins) pin.release();

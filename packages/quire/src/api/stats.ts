@@ -76,7 +76,9 @@ export function collectStats(nodes: readonly Node[], budgetBytes: number): Quire
     table_pages: sum(L.H_TABLE_FRAMES),
     threads: liveThreads(nodes[0]),
     nodes: nodes.length,
-    buddyinfo: Array.from({ length: 10 }, (_, order) => nodes.reduce((total, node) => total + freeBlocks(node, order), 0)),
+    buddyinfo: Array.from({ length: 10 }, (_, order) =>
+      nodes.reduce((total, node) => total + freeBlocks(node, order), 0),
+    ),
     groups: pagesByGroup(nodes),
     ...counters,
   };

@@ -1,7 +1,8 @@
 /**
- * The closing load of an optimistic read: "is the word still what it was before I copied?" It must not pass the copy. An ordinary sequentially
- * consistent load may, on weakly ordered machines: an ARM64 load-acquire does not wait for plain loads before it. An atomic read-modify-write does.
- * x86 never reorders a load with an older load, and V8 does not move plain accesses over an atomic one, so there the cheap form is enough.
+ * The closing load of an optimistic read: "is the word still what it was before I copied?" It must not pass the copy.
+ * An ordinary sequentially consistent load may, on weakly ordered machines: an ARM64 load-acquire does not wait for
+ * plain loads before it. An atomic read-modify-write does. x86 never reorders a load with an older load, and V8 does
+ * not move plain accesses over an atomic one, so there the cheap form is enough.
  */
 export const LOADS_STAY_IN_ORDER = process.arch === 'x64' || process.arch === 'ia32';
 

@@ -1,6 +1,6 @@
 /**
- * The frame table: what each 4 KiB frame is used for. Eight words a frame (0.8 %), as parallel arrays, so that a scan over one field reads
- * nothing else.
+ * The frame table: what each 4 KiB frame is used for. Eight words a frame (0.8 %), as parallel arrays, so that a scan
+ * over one field reads nothing else.
  *
  *   kind     what it is (below) | order << 4 | LRU list << 8
  *   pin      FROZEN while nobody may pin it, else the number of pins. See the protocol.
@@ -8,7 +8,8 @@
  *   next,prev  list links (free list, LRU, zspage fullness); 0 ends a list
  *   owner    REGION: word index of the page-table entry · ZS: packed zspage state, or the head frame · RAW: the slot
  *   slot     REGION: slot of its clean copy or of its swap-out in flight + 1, 0 none · ZS: next frame of the zspage
- *   touch    1 when used since the LRU last looked; plain stores, races lose a hint at most · NEW, COMPRESSING: id of the thread at work on it
+ *   touch    1 when used since the LRU last looked; plain stores, races lose a hint at most
+ *            NEW, COMPRESSING: id of the thread at work on it
  *
  * Pin protocol (after the kernel's page_ref_freeze):
  *   pin      add 1; if the result is below 0 the frame is frozen: subtract 1 again and take the slow path.
@@ -55,7 +56,10 @@ export function setKindLocked(node: Node, pfn: Pfn, kind: number, order = 0): vo
   Atomics.store(node.words, node.kindAt + pfn, kind | (order << ORDER_SHIFT));
 }
 
-/** Tries to pin a frame found in a page-table entry. The caller checks the entry again afterwards, and unpins if it moved. */
+/**
+ * Tries to pin a frame found in a page-table entry. The caller checks the entry again afterwards, and unpins if it
+ * moved.
+ */
 export function tryPin(node: Node, pfn: Pfn): boolean {
   if (Atomics.add(node.words, node.pinAt + pfn, 1) >= 0) return true;
   Atomics.sub(node.words, node.pinAt + pfn, 1);

@@ -1,11 +1,12 @@
 /**
- * Every offset and size of a node, in one place (docs/memory-layout.md shows the picture). A node is one shared WebAssembly.Memory:
+ * Every offset and size of a node, in one place (docs/memory-layout.md shows the picture). A node is one shared
+ * WebAssembly.Memory:
  *
  *   header | locks | counters | thread slots | region slots | sequence words | cluster roots | size-class heads | ring | crc table
  *   frame table (eight parallel arrays, one word per frame each) | pageblock types | page frames ...
  *
- * Offsets named `...At` are word indices into the node's Int32Array. Another thread attaches from the header alone: it checks magic, version
- * and geometry and derives every offset below from the number of frames.
+ * Offsets named `...At` are word indices into the node's Int32Array. Another thread attaches from the header alone:
+ * it checks magic, version and geometry and derives every offset below from the number of frames.
  */
 import { assert } from '../base/assert.ts';
 import { GIB, MIB, PAGE_BYTES, PAGE_WORDS } from '../base/units.ts';
@@ -49,7 +50,10 @@ function words(count: number): number {
   cursor += count;
   return at;
 }
-/** Locks and hot words get a cache line of their own (64 bytes = 16 words), so that spinning on one does not slow the other. */
+/**
+ * Locks and hot words get a cache line of their own (64 bytes = 16 words), so that spinning on one does not slow the
+ * other.
+ */
 function line(count = 16): number {
   cursor = (cursor + 15) & ~15;
   return words(count);
@@ -68,7 +72,10 @@ export const H_WMARK_HIGH = words(1);
 export const H_RING_ENTRIES = words(1);
 export const H_POOL_FRAMES_MAX = words(1);
 export const H_FILE_SEGMENTS = words(1);
-/** STATE_OPEN, STATE_FAILED once an assertion failed anywhere, STATE_CLOSED once the owner closed. Only ever goes up from 0. */
+/**
+ * STATE_OPEN, STATE_FAILED once an assertion failed anywhere, STATE_CLOSED once the owner closed. Only ever goes up
+ * from 0.
+ */
 export const H_STATE = words(1);
 /** kcompressd threads that drain the ring; 0 = whoever reclaims compresses. */
 export const H_KCOMPRESSD = words(1);
@@ -200,5 +207,8 @@ assert(R_NAME + R_NAME_BYTES_MAX / 4 <= R_GROUP && R_GROUP * 4 + 32 <= R_ROOTS *
 assert(R_ROOTS + ROOTS <= REGION_WORDS, 'region slot roots');
 assert(T_CLUSTER + 10 <= THREAD_WORDS, 'thread slot');
 assert(AREA_SCRATCH + SCRATCH_PAGES * PAGE_BYTES <= AREA_GATHER, 'thread area scratch');
-assert(AREA_STAGING + AREA_STAGING_BYTES <= AREA_COUNTERS && AREA_COUNTERS + 2048 <= PAGE_BYTES << AREA_ORDER, 'thread area');
+assert(
+  AREA_STAGING + AREA_STAGING_BYTES <= AREA_COUNTERS && AREA_COUNTERS + 2048 <= PAGE_BYTES << AREA_ORDER,
+  'thread area',
+);
 assert(CLUSTER_ROOTS * CLUSTER_CHUNK * CLUSTER_SLOTS === SLOTS_MAX, 'cluster roots');

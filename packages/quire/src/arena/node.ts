@@ -1,6 +1,6 @@
 /**
- * One node seen by one thread: the views of its memory, its kernels, and where things are. All state lives in the memory; this object holds
- * nothing that another thread would need. Hot code reads the public fields directly.
+ * One node seen by one thread: the views of its memory, its kernels, and where things are. All state lives in the
+ * memory; this object holds nothing that another thread would need. Hot code reads the public fields directly.
  */
 import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
@@ -76,7 +76,10 @@ export class Node {
     release(this.words, L.H_LOCK, this.thread);
   }
 
-  /** One event for all daemons. They read the word before they look for work, so an event in between is not slept through. */
+  /**
+   * One event for all daemons. They read the word before they look for work, so an event in between is not slept
+   * through.
+   */
   wakeDaemons(): void {
     Atomics.add(this.home, L.H_EVENTS, 1);
     if (Atomics.load(this.home, L.H_SLEEPERS) > 0) Atomics.notify(this.home, L.H_EVENTS);
@@ -97,7 +100,10 @@ export class Node {
     return pfn << PAGE_SHIFT;
   }
 
-  /** Byte of the next scratch page, in turn: what an open read holds stays good while SCRATCH_PAGES − 1 others are opened. */
+  /**
+   * Byte of the next scratch page, in turn: what an open read holds stays good while SCRATCH_PAGES − 1 others are
+   * opened.
+   */
   nextScratch(): number {
     this.scratchTurn = (this.scratchTurn + 1) & (L.SCRATCH_PAGES - 1);
     return this.areaByte + L.AREA_SCRATCH + this.scratchTurn * 4096;

@@ -1,6 +1,7 @@
 /**
- * Assertions stay on in production (TigerBeetle). They take values, not a template string: building a message on a hot path costs
- * about ten times the check. The latch lives with the instance: whoever catches an `AssertionError` sets FAILED.
+ * Assertions stay on in production (TigerBeetle). They take values, not a template string: building a message on a
+ * hot path costs about ten times the check. The latch lives with the instance: whoever catches an `AssertionError`
+ * sets FAILED.
  */
 export class AssertionError extends Error {
   override readonly name = 'AssertionError';

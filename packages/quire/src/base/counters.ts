@@ -1,6 +1,7 @@
 /**
- * Event counters under their /proc/vmstat names where Linux has one. Each thread counts in its own Float64 array (no atomics on hot paths);
- * `stats()` adds them up. Counts of a thread that left are folded into the node's first thread.
+ * Event counters under their /proc/vmstat names where Linux has one. Each thread counts in its own Float64 array (no
+ * atomics on hot paths); `stats()` adds them up. Counts of a thread that left are folded into the node's first
+ * thread.
  */
 export const COUNTER_NAMES = [
   'pgfault',

@@ -1,7 +1,7 @@
 /**
  * Three kinds of failure, never mixed (see docs/decisions.md):
- * an *outcome* (no frame, contended, full) is a return value inside the core; *misuse or environment* is a `QuireError` with a
- * stable code; a *broken invariant* is an assertion, after which the instance latches FAILED.
+ * an *outcome* (no frame, contended, full) is a return value inside the core; *misuse or environment* is a
+ * `QuireError` with a stable code; a *broken invariant* is an assertion, after which the instance latches FAILED.
  */
 export type QuireErrorCode =
   | 'ERR_QUIRE_OUT_OF_MEMORY'

@@ -1,6 +1,6 @@
 /**
- * The core's only door to the world. Everything from arena to map gets the time, storage and waiting through these, so that it runs the same in a worker,
- * inline and in the simulator.
+ * The core's only door to the world. Everything from arena to map gets the time, storage and waiting through these,
+ * so that it runs the same in a worker, inline and in the simulator.
  */
 export interface Device {
   /** Reads `length` bytes at `offset` into `target[start…]`. Returns the bytes read; throws on an I/O error. Blocks. */

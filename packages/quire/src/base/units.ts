@@ -1,4 +1,7 @@
-/** Units and branded indices. A brand keeps a frame number from being passed where a slot is wanted; it costs nothing at run time. */
+/**
+ * Units and branded indices. A brand keeps a frame number from being passed where a slot is wanted; it costs nothing
+ * at run time.
+ */
 export type Pfn = number & { readonly brand: 'pfn' };
 export type SlotIndex = number & { readonly brand: 'slot' };
 export type Order = number & { readonly brand: 'order' };
@@ -20,11 +23,22 @@ export const CHUNK_BYTES = CHUNK_PAGES * PAGE_BYTES;
 /** "No frame": frame 0 holds the header, so it is never handed out. */
 export const NO_PFN = 0 as Pfn;
 
-const UNITS: Record<string, number> = { b: 1, kib: KIB, mib: MIB, gib: GIB, tib: GIB * KIB, kb: 1e3, mb: 1e6, gb: 1e9, tb: 1e12 };
+const UNITS: Record<string, number> = {
+  b: 1,
+  kib: KIB,
+  mib: MIB,
+  gib: GIB,
+  tib: GIB * KIB,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  tb: 1e12,
+};
 
 /**
- * Bytes from `536870912`, `'512MiB'`, `'0.5GiB'` or, with `whole` given, `'40%'`. Undefined when it is none of these or not a safe,
- * positive number of bytes. Binary units (KiB, MiB, GiB, TiB) and decimal ones (kB, MB, GB, TB), any case.
+ * Bytes from `536870912`, `'512MiB'`, `'0.5GiB'` or, with `whole` given, `'40%'`. Undefined when it is none of these
+ * or not a safe, positive number of bytes. Binary units (KiB, MiB, GiB, TiB) and decimal ones (kB, MB, GB, TB), any
+ * case.
  */
 export function parseBytes(value: unknown, whole?: number): number | undefined {
   if (typeof value === 'number') return checkBytes(value);
@@ -33,7 +47,8 @@ export function parseBytes(value: unknown, whole?: number): number | undefined {
   if (match === null) return undefined;
   const amount = Number(match[1]);
   const unit = (match[2] ?? 'b').toLowerCase();
-  if (unit === '%') return whole === undefined || amount > 100 ? undefined : checkBytes(Math.floor((whole * amount) / 100));
+  if (unit === '%')
+    return whole === undefined || amount > 100 ? undefined : checkBytes(Math.floor((whole * amount) / 100));
   const scale = UNITS[unit];
   return scale === undefined ? undefined : checkBytes(Math.floor(amount * scale));
 }

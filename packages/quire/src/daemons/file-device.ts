@@ -1,6 +1,7 @@
 /** The file tier's device: positioned reads and writes on one descriptor, shared by all threads of the process. */
-import { closeSync, openSync, read, readSync, rmSync, statSync, writeSync } from 'node:fs';
+
 import { randomUUID } from 'node:crypto';
+import { closeSync, openSync, read, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { QuireError } from '../base/errors.ts';
 import type { Device } from '../base/port.ts';
@@ -36,8 +37,8 @@ export class FileDevice implements Device {
 }
 
 /**
- * Makes the swap file and unlinks it at once: it is gone with the last descriptor, also after a crash. `path` names a file that must not exist yet, or a
- * folder to make one in. Throws ERR_QUIRE_IO.
+ * Makes the swap file and unlinks it at once: it is gone with the last descriptor, also after a crash. `path` names a
+ * file that must not exist yet, or a folder to make one in. Throws ERR_QUIRE_IO.
  */
 export function openSwapFile(path: string): FileDevice {
   try {
@@ -58,4 +59,3 @@ export function closeSwapFile(device: FileDevice): void {
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
-

@@ -1,6 +1,6 @@
 /**
- * kcompressd: takes isolated pages from the ring in batches, compresses and publishes them. One lock to take a batch, one to publish it. Any number may run; the
- * ring is bounded, so the memory in flight is too.
+ * kcompressd: takes isolated pages from the ring in batches, compresses and publishes them. One lock to take a batch,
+ * one to publish it. Any number may run; the ring is bounded, so the memory in flight is too.
  */
 import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';

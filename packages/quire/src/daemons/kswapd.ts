@@ -1,8 +1,9 @@
 /**
  * kswapd: keeps free frames between the low and high watermarks (balance_pgdat).
  *
- *   sleeping ──allocation at or below low sets the wake word──► balancing ──free + in flight ≥ high──► sleeping
- *                                                                  └──no progress──► sleeping, wake word left set: tried again at the runner's next timeout
+ *   sleeping ──allocation at or below low sets the wake word──► balancing
+ *   balancing ──free + in flight ≥ high──► sleeping
+ *   balancing ──no progress──► sleeping, wake word left set: tried again at the runner's next timeout
  */
 import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';

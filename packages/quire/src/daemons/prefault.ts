@@ -1,12 +1,15 @@
 /**
- * The first use of a page of anonymous memory costs a page fault of the host: 1 to 3 µs, more than compressing half a page. An idle daemon takes that off the writers:
- * it touches the next few free blocks in line, a bounded distance ahead of their use, so the process never grows by more than that without need.
+ * The first use of a page of anonymous memory costs a page fault of the host: 1 to 3 µs, more than compressing half a
+ * page. An idle daemon takes that off the writers: it touches the next few free blocks in line, a bounded distance
+ * ahead of their use, so the process never grows by more than that without need.
  *
- * A touch is an atomic addition of 0: whatever another thread does with the frame meanwhile, its bytes stay as they are.
+ * A touch is an atomic addition of 0: whatever another thread does with the frame meanwhile, its bytes stay as they
+ * are.
  */
-import { nextUntouchedLocked } from '../page-alloc/buddy.ts';
+
 import type { Node } from '../arena/node.ts';
 import { CHUNK_PAGES, NO_PFN, PAGE_WORDS } from '../base/units.ts';
+import { nextUntouchedLocked } from '../page-alloc/buddy.ts';
 import type { Daemon } from './daemon.ts';
 
 /** Blocks of 2 MiB kept touched ahead: what a fast writer fills while this thread is busy compressing. */

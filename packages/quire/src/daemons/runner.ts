@@ -1,10 +1,11 @@
 /**
- * Runners drive daemons. The inline runner is polled by the thread that uses the instance (`threads: 0`, tests). The worker loop owns its thread and sleeps on
- * the event word of node 0:
+ * Runners drive daemons. The inline runner is polled by the thread that uses the instance (`threads: 0`, tests). The
+ * worker loop owns its thread and sleeps on the event word of node 0:
  *
  *   seen = EVENTS;  step all;  nothing done → SLEEPERS += 1, wait while EVENTS = seen, SLEEPERS −= 1
  *
- * The waker adds to EVENTS before it looks at SLEEPERS, the sleeper adds to SLEEPERS before the wait compares EVENTS: one of them sees the other.
+ * The waker adds to EVENTS before it looks at SLEEPERS, the sleeper adds to SLEEPERS before the wait compares EVENTS:
+ * one of them sees the other.
  */
 import * as L from '../arena/layout.ts';
 import { ringLength } from '../swap/ring.ts';

@@ -1,6 +1,7 @@
 /**
- * The daemon workers of an instance. A worker that ends without being told to is replaced, its half-done work taken back; if it died inside the node lock the instance
- * latches FAILED, because what the lock guards may be half written.
+ * The daemon workers of an instance. A worker that ends without being told to is replaced, its half-done work taken
+ * back; if it died inside the node lock the instance latches FAILED, because what the lock guards may be half
+ * written.
  */
 import { Worker } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';

@@ -3,17 +3,18 @@
  *
  *   block at pfn, order k   buddy = pfn ^ (1 << k)   merged block = pfn & ~(1 << k)
  *
- * One list per migrate type and order. A pageblock (512 frames) has a type; its free blocks go to that type's lists. An allocation takes the smallest fitting
- * block of its type and, when there is none, the largest of the other type; from order 4 up the whole pageblock changes type with it, which keeps unmovable
- * frames together.
+ * One list per migrate type and order. A pageblock (512 frames) has a type; its free blocks go to that type's lists.
+ * An allocation takes the smallest fitting block of its type and, when there is none, the largest of the other type;
+ * from order 4 up the whole pageblock changes type with it, which keeps unmovable frames together.
  *
- * Invariants (isValid): heads have kind FREE and their order; the inside of a block is RESERVED; no two free buddies of one order exist unmerged;
- * the counts match the lists. Everything here runs under the node lock.
+ * Invariants (isValid): heads have kind FREE and their order; the inside of a block is RESERVED; no two free buddies
+ * of one order exist unmerged; the counts match the lists. Everything here runs under the node lock.
  */
-import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
+
 import { FROZEN, KIND_FREE, KIND_MASK, KIND_RESERVED, ORDER_SHIFT } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { CHUNK_PAGES, NO_PFN, ORDER_MAX, type Pfn } from '../base/units.ts';
 
 /** From half a pageblock's order up, a fallback claims the pageblock (kernel: pageblock_order / 2). */
@@ -36,7 +37,10 @@ export function formatBuddy(node: Node): void {
   words[L.H_FREE_FRAMES] = node.frames - node.firstFree;
 }
 
-/** The first frame of a block, NO_PFN when no block is large enough. Kind is left RESERVED: the caller says what it becomes. */
+/**
+ * The first frame of a block, NO_PFN when no block is large enough. Kind is left RESERVED: the caller says what it
+ * becomes.
+ */
 export function takeBlockLocked(node: Node, order: number, type: number): Pfn {
   for (let from = order; from <= ORDER_MAX; from++) {
     const pfn = node.words[listAt(type, from)] as Pfn;
@@ -126,8 +130,8 @@ function setType(node: Node, pfn: Pfn, type: number): void {
 }
 
 /**
- * The first of the next `ahead` whole blocks in line that nobody has touched, NO_PFN when there is none; it is marked as touched. Free blocks are handed out from the
- * head of their list, so these are the next to be used.
+ * The first of the next `ahead` whole blocks in line that nobody has touched, NO_PFN when there is none; it is marked
+ * as touched. Free blocks are handed out from the head of their list, so these are the next to be used.
  */
 export function nextUntouchedLocked(node: Node, ahead: number): Pfn {
   let pfn = node.words[listAt(L.MIGRATE_MOVABLE, ORDER_MAX)];
@@ -166,7 +170,12 @@ export function checkBuddy(node: Node): number {
         assert(words[node.prevAt + pfn] === prev, 'block back link', pfn, prev);
         const buddy = pfn ^ (1 << order);
         const merged = order < ORDER_MAX && buddy >= node.firstFree && buddy + (1 << order) <= node.frames;
-        assert(!merged || words[node.kindAt + buddy] !== (KIND_FREE | (order << ORDER_SHIFT)), 'unmerged buddies', pfn, order);
+        assert(
+          !merged || words[node.kindAt + buddy] !== (KIND_FREE | (order << ORDER_SHIFT)),
+          'unmerged buddies',
+          pfn,
+          order,
+        );
         for (let inside = 1; inside < 1 << order; inside++) {
           assert((words[node.kindAt + pfn + inside] & KIND_MASK) === KIND_RESERVED, 'inside of a block', pfn, inside);
         }

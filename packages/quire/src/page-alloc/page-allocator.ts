@@ -1,14 +1,17 @@
 /**
- * Front of the page allocator: watermarks, per-thread caches of order-0 frames, gfp flags. The node lock is held; nothing here waits. When it returns NO_PFN
- * the caller drops the lock and reclaims (swap/direct-reclaim.ts) if its flags say so.
+ * Front of the page allocator: watermarks, per-thread caches of order-0 frames, gfp flags. The node lock is held;
+ * nothing here waits. When it returns NO_PFN the caller drops the lock and reclaims (swap/direct-reclaim.ts) if its
+ * flags say so.
  *
- * A cache saves the split and merge of the buddy lists, in batches of 16. It is reached under the node lock too, so that a thread short of frames can drain
- * the caches of all others, those of dead threads included: no frame is ever out of reach. FREE_FRAMES counts cached frames as free.
+ * A cache saves the split and merge of the buddy lists, in batches of 16. It is reached under the node lock too, so
+ * that a thread short of frames can drain the caches of all others, those of dead threads included: no frame is ever
+ * out of reach. FREE_FRAMES counts cached frames as free.
  */
-import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
+
 import { KIND_CACHED, KIND_MASK, orderOf, setKindLocked } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { NO_PFN, type Pfn } from '../base/units.ts';
 import { giveBlockLocked, takeBlockLocked } from './buddy.ts';
 import { GFP_KSWAPD_RECLAIM, GFP_MEMALLOC } from './gfp.ts';
@@ -16,7 +19,10 @@ import { GFP_KSWAPD_RECLAIM, GFP_MEMALLOC } from './gfp.ts';
 const CACHE_BATCH = 16;
 const CACHE_MAX = 48;
 
-/** One block of 2^order frames of kind `kind`, NO_PFN when the watermarks or fragmentation forbid it. Contents are whatever was there. */
+/**
+ * One block of 2^order frames of kind `kind`, NO_PFN when the watermarks or fragmentation forbid it. Contents are
+ * whatever was there.
+ */
 export function allocLocked(node: Node, order: number, type: number, gfp: number, kind: number): Pfn {
   const { words } = node;
   const free = words[L.H_FREE_FRAMES];

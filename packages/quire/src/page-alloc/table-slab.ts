@@ -1,12 +1,14 @@
 /**
- * Tables smaller than a frame: leaf page tables and cluster tables (2 KiB), shadow tables (512 B). A frame of kind TABLE is cut in 2 or 8; the frame table keeps
+ * Tables smaller than a frame: leaf page tables and cluster tables (2 KiB), shadow tables (512 B). A frame of kind
+ * TABLE is cut in 2 or 8; the frame table keeps
  * which parts are in use:  owner = bitmap of used parts | size code << 8;  next/prev link the frames that have a part free.
  * Parts come zeroed. A table is named by the word index of its first word.
  */
-import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
+
 import { KIND_TABLE } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { NO_PFN, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
 import { allocLocked, freeLocked } from './page-allocator.ts';
 

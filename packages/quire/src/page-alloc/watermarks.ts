@@ -1,6 +1,7 @@
 /**
- * Watermarks, in frames, after mm/page_alloc.c. min = 4·sqrt(managed KiB) KiB, bounded to 128 KiB … 256 MiB and, for tiny budgets, to 1/16 of the node;
- * the distance between the marks is the larger of min/4 and 0.1 % of the node. kswapd works between low and high; below min only reclaim itself may allocate.
+ * Watermarks, in frames, after mm/page_alloc.c. min = 4·sqrt(managed KiB) KiB, bounded to 128 KiB … 256 MiB and, for
+ * tiny budgets, to 1/16 of the node; the distance between the marks is the larger of min/4 and 0.1 % of the node.
+ * kswapd works between low and high; below min only reclaim itself may allocate.
  */
 export interface Watermarks {
   readonly min: number;

@@ -5,12 +5,14 @@
  *                                         inactive tail, idle    ──► reclaim takes it
  *   active tail, touched ──► active head  active tail, idle      ──► inactive head (only while inactive is short)
  *
- * "Touched" is the frame's touch word: readers store 1 there without any lock; the scan takes it back to 0. Everything here runs under the node lock.
+ * "Touched" is the frame's touch word: readers store 1 there without any lock; the scan takes it back to 0.
+ * Everything here runs under the node lock.
  */
+
+import { KIND_MASK, KIND_REGION, LRU_ACTIVE, LRU_INACTIVE, LRU_MASK, LRU_SHIFT } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
-import { KIND_REGION, KIND_MASK, LRU_ACTIVE, LRU_INACTIVE, LRU_MASK, LRU_SHIFT } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { NO_PFN, type Pfn } from '../base/units.ts';
 
 /** Puts a frame at the head of a list. */
@@ -59,8 +61,9 @@ export function testAndClearTouch(node: Node, pfn: Pfn): boolean {
 }
 
 /**
- * Keeps the inactive list long enough to tell used from unused: moves up to `limit` idle frames from the active tail while inactive is the shorter
- * one (inactive_ratio 1; the kernel's grows with memory, here a process' working set is the whole memory).
+ * Keeps the inactive list long enough to tell used from unused: moves up to `limit` idle frames from the active tail
+ * while inactive is the shorter one (inactive_ratio 1; the kernel's grows with memory, here a process' working set is
+ * the whole memory).
  */
 export function refillInactiveLocked(node: Node, limit: number): void {
   for (let moved = 0; moved < limit && lruSize(node, LRU_INACTIVE) < lruSize(node, LRU_ACTIVE); moved++) {

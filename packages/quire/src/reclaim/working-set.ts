@@ -1,14 +1,15 @@
 /**
  * Refault distance (mm/workingset.c; Weiner 2014), in a byte a slot.
  *
- * The node's age counts evictions and transient touches. When a page leaves memory, or is read transiently, its slot's shadow byte takes the age, in buckets
- * of 1/32 of the node's frames, modulo 256. At the next touch
+ * The node's age counts evictions and transient touches. When a page leaves memory, or is read transiently, its
+ * slot's shadow byte takes the age, in buckets of 1/32 of the node's frames, modulo 256. At the next touch
  *
  *     distance = (age now − shadow) mod 256        in buckets
  *
- * is how many other pages were wanted in between. If that is less than what memory could have held of them, the page belongs to the working set and is brought
- * in; otherwise it is read where it lies, and costs nobody a frame. A byte covers eight times the memory; older shadows alias, which costs one
- * promotion too many now and then. Shadow 0 means "none": a bucket number of 0 is stored as 1.
+ * is how many other pages were wanted in between. If that is less than what memory could have held of them, the page
+ * belongs to the working set and is brought in; otherwise it is read where it lies, and costs nobody a frame. A byte
+ * covers eight times the memory; older shadows alias, which costs one promotion too many now and then. Shadow 0 means
+ * "none": a bucket number of 0 is stored as 1.
  */
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';

@@ -1,23 +1,34 @@
 /**
- * Demotion: compressed objects and raw pages move to the file tier. No page table is touched: the slot's word is rewritten.
+ * Demotion: compressed objects and raw pages move to the file tier. No page table is touched: the slot's word is
+ * rewritten.
  *
- * A clock hand sweeps the frame table. A zspage or raw page that was used since the last turn (touch) is passed once; the next idle one gives all its objects
- * to the batch, so that whole frames come free and the file is written in runs.
+ * A clock hand sweeps the frame table. A zspage or raw page that was used since the last turn (touch) is passed once;
+ * the next idle one gives all its objects to the batch, so that whole frames come free and the file is written in
+ * runs.
  *
  *   1. lock    pick victims, copy their objects into staging, note each slot's word and sequence, reserve room in the log
  *   2. –       checksum, write
- *   3. lock    a slot whose word and sequence are unchanged now points at the file, and its old storage goes; others were freed or moved: skip
+ *   3. lock    a slot whose word and sequence are unchanged now points at the file, and its old storage goes;
+ *              others were freed or moved: skip
  *
  * One demoter a node at a time (H_DEMOTE_BUSY). A failed write changes nothing: the batch stays where it was.
  */
-import * as L from '../arena/layout.ts';
+
 import { KIND_MASK, KIND_RAW, KIND_ZS } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
-import { commitLocked, FILE_GRANULE_BYTES, FILE_HEADER_BYTES, fileOffset, reserveLocked, SPARE_SEGMENTS } from './file-segments.ts';
 import { FILE_OBJECT_BYTES_MAX, granulesFor, sealObject } from './file-object.ts';
+import {
+  commitLocked,
+  FILE_GRANULE_BYTES,
+  FILE_HEADER_BYTES,
+  fileOffset,
+  reserveLocked,
+  SPARE_SEGMENTS,
+} from './file-segments.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
 import { sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
@@ -107,7 +118,10 @@ export class Demoter {
     words[L.H_DEMOTE_HAND] = hand;
   }
 
-  /** Takes the touch marks back from the frame, or all frames of the zspage: readers mark the frame an object starts in. */
+  /**
+   * Takes the touch marks back from the frame, or all frames of the zspage: readers mark the frame an object starts
+   * in.
+   */
   private wasTouchedLocked(first: number): boolean {
     const { words, touchAt, slotAt } = this.node;
     const chained = (words[this.node.kindAt + first] & KIND_MASK) === KIND_ZS;
@@ -133,7 +147,10 @@ export class Demoter {
     });
   }
 
-  /** Copies of pages that are resident need no file: their data is in memory. True when the zspage went away with them. */
+  /**
+   * Copies of pages that are resident need no file: their data is in memory. True when the zspage went away with
+   * them.
+   */
   private dropCleanCopiesLocked(pfn: Pfn): boolean {
     const { node } = this;
     const drop: SlotIndex[] = [];
@@ -193,7 +210,8 @@ export class Demoter {
   private publishLocked(i: number, first: number): boolean {
     const { node } = this;
     const slot = this.slots[i] as SlotIndex;
-    // The sequence word is shared by a hash and may have moved for another slot. Without proof that this one is unchanged, leave it where it is.
+    // The sequence word is shared by a hash and may have moved for another slot. Without proof that this one is
+    // unchanged, leave it where it is.
     if (node.words[sequenceAt(slot)] !== this.sequences[i]) return false;
     return this.moveLocked(i, slot, first);
   }

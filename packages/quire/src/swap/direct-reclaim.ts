@@ -1,16 +1,22 @@
 /**
- * A thread that found no frame reclaims for itself, in bounded rounds. It compresses, drains the ring and demotes; it never waits for kswapd, only, briefly, for pages that
- * other threads are compressing at this moment.
+ * A thread that found no frame reclaims for itself, in bounded rounds. It compresses, drains the ring and demotes; it
+ * never waits for kswapd, only, briefly, for pages that other threads are compressing at this moment.
  */
 import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';
 import type { Reclaimer } from './reclaimer.ts';
 
-/** Rounds without any progress, nothing in flight, nobody demoting: memory counts as full. Two, because the first may have missed what another thread just freed. */
+/**
+ * Rounds without any progress, nothing in flight, nobody demoting: memory counts as full. Two, because the first may
+ * have missed what another thread just freed.
+ */
 const IDLE_ROUNDS_MAX = 2;
 /** Rounds that wait for other threads' pages in flight: with WAIT_MS some 50 ms, far longer than a batch takes. */
 const WAITING_ROUNDS_MAX = 1000;
-/** Rounds in all: raw pages and busy demoters count as progress without freeing a frame, so that alone must not go on for ever. */
+/**
+ * Rounds in all: raw pages and busy demoters count as progress without freeing a frame, so that alone must not go on
+ * for ever.
+ */
 const ROUNDS_MAX = 4096;
 /** As long as a compressed batch or a write of the demoter takes. */
 const WAIT_MS = 0.05;
@@ -35,7 +41,10 @@ export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
   return false;
 }
 
-/** Lets the threads that hold pages in flight get on. Nobody notifies this word while it is waited for by value: the time limit is the point. */
+/**
+ * Lets the threads that hold pages in flight get on. Nobody notifies this word while it is waited for by value: the
+ * time limit is the point.
+ */
 function pause(words: Int32Array): void {
   Atomics.wait(words, L.H_STATE, 0, WAIT_MS);
 }

@@ -1,9 +1,10 @@
 /**
- * The cleaner of the file tier: empties the segment with the fewest live objects by copying those to the head of the log (Rosenblum & Ousterhout 1991).
- * Objects are found by walking the segment's headers; the slot in a header is asked of the swap table whether it still lives there.
+ * The cleaner of the file tier: empties the segment with the fewest live objects by copying those to the head of the
+ * log (Rosenblum & Ousterhout 1991). Objects are found by walking the segment's headers; the slot in a header is
+ * asked of the swap table whether it still lives there.
  *
- * Runs as the node's demoter (H_DEMOTE_BUSY), in pieces of one staging buffer. An object that does not read back right makes its slot LOST: its readers get
- * ERR_QUIRE_CORRUPT, nobody else notices.
+ * Runs as the node's demoter (H_DEMOTE_BUSY), in pieces of one staging buffer. An object that does not read back
+ * right makes its slot LOST: its readers get ERR_QUIRE_CORRUPT, nobody else notices.
  */
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
@@ -136,7 +137,10 @@ export class FileCleaner {
     return W.tagOf(word) === W.SLOT_FILE && W.payloadOf(word) === granule;
   }
 
-  /** Header bytes that are no object: garbage between objects, or a damaged object whose slot may still be read from it. */
+  /**
+   * Header bytes that are no object: garbage between objects, or a damaged object whose slot may still be read from
+   * it.
+   */
   private loseObjectsAt(granule: number, byte: number): void {
     const { node } = this;
     const slot = node.words[byte >>> 2];

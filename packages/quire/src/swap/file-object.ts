@@ -1,6 +1,7 @@
 /**
- * One object of the file tier in a buffer: header written, checked, decoded. The checksum covers the slot and the length as well as the payload, so that an old
- * object of another page, left in a reused segment, is never taken for this one.
+ * One object of the file tier in a buffer: header written, checked, decoded. The checksum covers the slot and the
+ * length as well as the payload, so that an old object of another page, left in a reused segment, is never taken for
+ * this one.
  */
 import { CRC_TABLE_AT } from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';

@@ -1,18 +1,21 @@
 /**
- * Space of the file tier: a log of 256 KiB segments, written front to back, never in place. A node owns `H_FILE_SEGMENTS` segments of the file; its part starts at
- * node · segments · 256 KiB. A segment is reused when none of its objects is live any more; the cleaner (swap/file-cleaner.ts) makes that happen.
+ * Space of the file tier: a log of 256 KiB segments, written front to back, never in place. A node owns
+ * `H_FILE_SEGMENTS` segments of the file; its part starts at node · segments · 256 KiB. A segment is reused when none
+ * of its objects is live any more; the cleaner (swap/file-cleaner.ts) makes that happen.
  *
  *   segment word   state (2 bits) | FREE: next free segment + 1 << 2 | OPEN, CLOSED: live objects << 2 | objects written << 13
  *
- * Segment words are in frames of 1,024, made when a segment of theirs is first used. An object begins at a granule of 256 bytes:
+ * Segment words are in frames of 1,024, made when a segment of theirs is first used. An object begins at a granule of
+ * 256 bytes:
  *
- *   word 0 slot | word 1 length in bytes, RAW_OBJECT when not compressed | word 2 CRC32C of words 0, 1 and the payload | word 3 'QOBJ' | payload
+ *   word 0 slot | word 1 length in bytes, RAW_OBJECT when not compressed
+ *   word 2 CRC32C of words 0, 1 and the payload | word 3 'QOBJ' | payload
  *
  * The slot in the header is the reverse map: what the cleaner asks the swap table about.
  */
 import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { NO_PFN, PAGE_WORDS } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { allocTableFrameLocked } from '../page-alloc/table-slab.ts';
@@ -66,8 +69,8 @@ export function freeSegments(node: Node): number {
 }
 
 /**
- * Room for `granules` in a row at the head of the log, opening a segment when the open one is too short. `spare` says how many segments must stay free (0 for the
- * cleaner). Returns the first granule, or −1 when the file is full.
+ * Room for `granules` in a row at the head of the log, opening a segment when the open one is too short. `spare` says
+ * how many segments must stay free (0 for the cleaner). Returns the first granule, or −1 when the file is full.
  */
 export function reserveLocked(node: Node, granules: number, spare: number): number {
   const { words } = node;

@@ -1,6 +1,7 @@
 /**
- * Compaction of the compressed pool: the objects of sparse zspages move into fuller ones of their class, and the frames come free (zs_compact). A moved object's
- * slot gets a new word and a new sequence, so a reader in the middle of the old place starts again.
+ * Compaction of the compressed pool: the objects of sparse zspages move into fuller ones of their class, and the
+ * frames come free (zs_compact). A moved object's slot gets a new word and a new sequence, so a reader in the middle
+ * of the old place starts again.
  */
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
@@ -9,7 +10,14 @@ import { NO_PFN, type SlotIndex } from '../base/units.ts';
 import { SIZE_CLASSES } from './size-classes.ts';
 import * as W from './slot-word.ts';
 import { bumpSequenceLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
-import { forEachObjectLocked, objectsInUse, otherRoomLocked, sparseVictim, zsCloneLocked, zsFreeLocked } from './zs-pool.ts';
+import {
+  forEachObjectLocked,
+  objectsInUse,
+  otherRoomLocked,
+  sparseVictim,
+  zsCloneLocked,
+  zsFreeLocked,
+} from './zs-pool.ts';
 
 /** Objects moved in one hold of the lock: 16 copies of about 1 KiB. */
 const MOVES_MAX = 16;

@@ -1,18 +1,27 @@
 /**
- * Reclaim as one thread does it: isolate idle pages, compress them, publish; hand cold objects to the file tier when the pool is large or nothing is left to
- * compress. kswapd runs it in the background, a thread out of frames runs it for itself (direct reclaim). Numbered phases as in shrink_folio_list, each a function.
+ * Reclaim as one thread does it: isolate idle pages, compress them, publish; hand cold objects to the file tier when
+ * the pool is large or nothing is left to compress. kswapd runs it in the background, a thread out of frames runs it
+ * for itself (direct reclaim). Numbered phases as in shrink_folio_list, each a function.
  *
- * kswapd passes `queue: true`: same-filled pages are dealt with at once, the others go to the ring for kcompressd. Direct reclaim compresses for itself,
- * it never queues behind others.
+ * kswapd passes `queue: true`: same-filled pages are dealt with at once, the others go to the ring for kcompressd.
+ * Direct reclaim compresses for itself, it never queues behind others.
  */
-import * as L from '../arena/layout.ts';
+
 import { LRU_ACTIVE, LRU_INACTIVE } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { lruSize } from '../reclaim/lru.ts';
-import { DEMOTED_BUSY, DEMOTED_FILE_FULL, DEMOTED_IO_ERROR, DEMOTED_SOME, Demoter, SWEEP_FRAMES_MAX } from './demoter.ts';
+import {
+  DEMOTED_BUSY,
+  DEMOTED_FILE_FULL,
+  DEMOTED_IO_ERROR,
+  DEMOTED_SOME,
+  Demoter,
+  SWEEP_FRAMES_MAX,
+} from './demoter.ts';
 import { FileCleaner } from './file-cleaner.ts';
 import { compactPool } from './pool-compactor.ts';
 import { ringPopLocked, ringPushLocked } from './ring.ts';
@@ -33,7 +42,10 @@ export const COMPRESS_BATCH = 8;
 export const ISOLATE_BATCH = 32;
 /** Objects pool compaction may move in one go before demotion is considered. */
 const COMPACT_OBJECTS = 256;
-/** Resident pages that reclaim leaves alone while the file tier can take compressed ones: below 1/16 of the node, thrashing costs more than disk. */
+/**
+ * Resident pages that reclaim leaves alone while the file tier can take compressed ones: below 1/16 of the node,
+ * thrashing costs more than disk.
+ */
 const RESIDENT_SHARE_MIN = 16;
 
 export class Reclaimer {
@@ -58,8 +70,8 @@ export class Reclaimer {
   }
 
   /**
-   * One round. Returns true when it made progress of any kind: frames freed, pages sent on their way, storage moved. `queue` says whether the ring may be used,
-   * `direct` under which name to count.
+   * One round. Returns true when it made progress of any kind: frames freed, pages sent on their way, storage moved.
+   * `queue` says whether the ring may be used, `direct` under which name to count.
    */
   round(queue: boolean, direct: boolean): boolean {
     if (this.wantsDemotion() && this.demote()) return true;
@@ -72,13 +84,15 @@ export class Reclaimer {
   }
 
   /**
-   * A round that only found pages in use has still aged them. Nothing is to be had when both lists were looked at three times without a gain: each look takes the
-   * touch mark back, so whatever is not used faster than that has been found by then.
+   * A round that only found pages in use has still aged them. Nothing is to be had when both lists were looked at
+   * three times without a gain: each look takes the touch mark back, so whatever is not used faster than that has
+   * been found by then.
    */
   private mayFindIdle(): boolean {
     const { node, result } = this;
     this.scannedIdly += result.scanned;
-    if (result.scanned > 0 && this.scannedIdly <= 3 * (lruSize(node, LRU_INACTIVE) + lruSize(node, LRU_ACTIVE))) return true;
+    if (result.scanned > 0 && this.scannedIdly <= 3 * (lruSize(node, LRU_INACTIVE) + lruSize(node, LRU_ACTIVE)))
+      return true;
     this.scannedIdly = 0;
     return false;
   }
@@ -93,8 +107,8 @@ export class Reclaimer {
   }
 
   /**
-   * Sends cold storage to the file, cleaning the log first when it is full. The hand passes young zspages once, so finding nothing means nothing only after two
-   * turns over the node.
+   * Sends cold storage to the file, cleaning the log first when it is full. The hand passes young zspages once, so
+   * finding nothing means nothing only after two turns over the node.
    */
   demote(): boolean {
     if (this.demoter === undefined) return false;
@@ -109,7 +123,10 @@ export class Reclaimer {
     return false;
   }
 
-  /** Compresses what waits in the ring: direct reclaim with nothing left to isolate helps instead of waiting. Returns the frames freed. */
+  /**
+   * Compresses what waits in the ring: direct reclaim with nothing left to isolate helps instead of waiting. Returns
+   * the frames freed.
+   */
   drainRing(limit: number): number {
     const { node } = this;
     node.lock();
@@ -151,7 +168,10 @@ export class Reclaimer {
     return word >= 0 && (word & 0xff) * 0x01010101 === word ? word & 0xff : -1;
   }
 
-  /** Publishes same-filled pages and queues others; those left for this thread move to the front of `isolated`. Returns how many. */
+  /**
+   * Publishes same-filled pages and queues others; those left for this thread move to the front of `isolated`.
+   * Returns how many.
+   */
   private sortBatch(count: number, queue: boolean): number {
     const { node } = this;
     let kept = 0;

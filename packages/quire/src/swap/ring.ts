@@ -1,10 +1,12 @@
 /**
- * The ring between kswapd and kcompressd: frame numbers of kind QUEUED, bounded, so that no more than 1 % of the node is ever in flight. Pushed and
- * popped in batches under the node lock. An entry is only a hint: a page that was rescued or discarded since is no longer QUEUED and is skipped, and one that was
- * queued again meanwhile is simply compressed by whoever pops it first.
+ * The ring between kswapd and kcompressd: frame numbers of kind QUEUED, bounded, so that no more than 1 % of the node
+ * is ever in flight. Pushed and popped in batches under the node lock. An entry is only a hint: a page that was
+ * rescued or discarded since is no longer QUEUED and is skipped, and one that was queued again meanwhile is simply
+ * compressed by whoever pops it first.
  */
-import * as L from '../arena/layout.ts';
+
 import { KIND_MASK, KIND_QUEUED } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import type { Pfn } from '../base/units.ts';
 

@@ -1,10 +1,14 @@
 /**
- * Size classes of the compressed pool (after mm/zsmalloc.c). A class is an object size and a zspage of 1…4 frames chosen so that little is left over;
- * classes that would hold the same number of objects in the same number of frames are one class with the largest such size.
+ * Size classes of the compressed pool (after mm/zsmalloc.c). A class is an object size and a zspage of 1…4 frames
+ * chosen so that little is left over; classes that would hold the same number of objects in the same number of frames
+ * are one class with the largest such size.
  */
 export const OBJECT_ALIGN = 16;
 export const OBJECT_BYTES_MIN = 64;
-/** Five of these fit four frames. Anything larger saves less than a tenth of a frame and is kept raw (zsmalloc's huge class). */
+/**
+ * Five of these fit four frames. Anything larger saves less than a tenth of a frame and is kept raw (zsmalloc's huge
+ * class).
+ */
 export const OBJECT_BYTES_MAX = 3264;
 const CHAIN_MAX = 4;
 

@@ -1,5 +1,6 @@
 /**
- * The word of a slot: where the page behind it is. One 32-bit word, so it is read and written atomically and a tier move is one store.
+ * The word of a slot: where the page behind it is. One 32-bit word, so it is read and written atomically and a tier
+ * move is one store.
  *
  *   31     30..3     2..0
  *   CACHED payload   tag
@@ -13,7 +14,8 @@
  *   LOST    error                    the only copy was damaged or could not be read back: readers get the error
  *   EMPTY   –                        owned, nothing behind it: the page is resident and its clean copy was dropped
  *
- * CACHED: a resident page keeps this slot as its clean copy. The storage may be dropped (the slot becomes EMPTY) without losing data.
+ * CACHED: a resident page keeps this slot as its clean copy. The storage may be dropped (the slot becomes EMPTY)
+ * without losing data.
  */
 export const SLOT_FREE = 0;
 export const SLOT_FRAME = 1;

@@ -1,10 +1,11 @@
 /**
  * What is behind a slot, released: the one place that knows how each backend gives its bytes back. Node lock held.
  */
-import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
+
 import { bumpVersionLocked } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import type { Pfn, SlotIndex } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { fileFreeLocked } from './file-segments.ts';

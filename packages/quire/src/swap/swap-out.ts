@@ -5,14 +5,14 @@
  *     ▲                    │                    │
  *     └─────────rescue─────┴────────rescue──────┘        a fault or a write takes the page back; publish then finds nothing to do
  *
- * From isolate to publish the slot's word is FRAME: the page is still found where it is (the swap cache), and may be read or rescued at any moment. Its frame is
- * frozen, so nobody writes it; a rescue or a discard moves the frame's version, which is how the compressing thread learns that its work is void. It reads the
- * frame without a lock: bytes that change under it only spoil a result that is thrown away.
+ * From isolate to publish the slot's word is FRAME: the page is still found where it is (the swap cache), and may be
+ * read or rescued at any moment. Its frame is frozen, so nobody writes it; a rescue or a discard moves the frame's
+ * version, which is how the compressing thread learns that its work is void. It reads the frame without a lock: bytes
+ * that change under it only spoil a result that is thrown away.
  *
  * A page with a clean copy takes the short way: its slot is put back into the page table and the frame is free.
  */
-import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
+
 import {
   bumpVersionLocked,
   freezeLocked,
@@ -26,19 +26,28 @@ import {
   setKindLocked,
   thawLocked,
 } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { pteFromFrame, pteFromSlot } from '../arena/pte.ts';
+import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { lruAddLocked, lruRemoveLocked, lruTail, refillInactiveLocked, testAndClearTouch } from '../reclaim/lru.ts';
 import { advanceAge, ageBucket } from '../reclaim/working-set.ts';
+import { OBJECT_BYTES_MAX } from './size-classes.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, dropSlotLocked } from './storage.ts';
-import { allocSlotLocked, freeSlotLocked, NO_SLOT, setSlotWordLocked, shadowByteAt, slotWordLocked } from './swap-table.ts';
+import {
+  allocSlotLocked,
+  freeSlotLocked,
+  NO_SLOT,
+  setSlotWordLocked,
+  shadowByteAt,
+  slotWordLocked,
+} from './swap-table.ts';
 import { OBJECT_HEADER_BYTES, zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
-import { OBJECT_BYTES_MAX } from './size-classes.ts';
 
 /** Largest compressed page that is stored as an object; above it the page is kept raw. */
 export const COMPRESSED_BYTES_MAX = OBJECT_BYTES_MAX - OBJECT_HEADER_BYTES;
@@ -52,8 +61,8 @@ export interface IsolateResult {
 }
 
 /**
- * Takes up to `limit` idle pages from the inactive tail. `out` receives the frames to compress. Looks at no more than 4·limit frames, so the lock is held for a few
- * microseconds.
+ * Takes up to `limit` idle pages from the inactive tail. `out` receives the frames to compress. Looks at no more than
+ * 4·limit frames, so the lock is held for a few microseconds.
  */
 export function isolateLocked(node: Node, limit: number, out: Int32Array, result: IsolateResult): void {
   result.freed = 0;
@@ -141,7 +150,10 @@ export function publishSameLocked(node: Node, pfn: Pfn, byte: number): void {
   releaseFrame(node, pfn);
 }
 
-/** Stores `length` compressed bytes at kernel address `source`. False when no zspage can be had; the page is then mapped again. */
+/**
+ * Stores `length` compressed bytes at kernel address `source`. False when no zspage can be had; the page is then
+ * mapped again.
+ */
 export function publishObjectLocked(node: Node, pfn: Pfn, source: number, length: number): boolean {
   const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
   const location = zsAllocLocked(node, slot, length, GFP_RECLAIM);
@@ -157,7 +169,10 @@ export function publishObjectLocked(node: Node, pfn: Pfn, source: number, length
   return true;
 }
 
-/** Incompressible: the frame itself becomes the storage. Nothing is gained but that reclaim will not try it again; the file tier may take it. */
+/**
+ * Incompressible: the frame itself becomes the storage. Nothing is gained but that reclaim will not try it again; the
+ * file tier may take it.
+ */
 export function publishRawLocked(node: Node, pfn: Pfn): void {
   const slot = endFlight(node, pfn);
   setKindLocked(node, pfn, KIND_RAW);
@@ -221,10 +236,16 @@ export function dropCleanCopyLocked(node: Node, pfn: Pfn): void {
 }
 
 /**
- * Compresses claimed frames into the thread's staging buffer. `lengths[i]` becomes the compressed length, 0 for incompressible; `places[i]` the kernel address.
- * No lock.
+ * Compresses claimed frames into the thread's staging buffer. `lengths[i]` becomes the compressed length, 0 for
+ * incompressible; `places[i]` the kernel address. No lock.
  */
-export function compressBatch(node: Node, pfns: Int32Array, count: number, lengths: Int32Array, places: Int32Array): void {
+export function compressBatch(
+  node: Node,
+  pfns: Int32Array,
+  count: number,
+  lengths: Int32Array,
+  places: Int32Array,
+): void {
   const table = (node.areaByte + L.AREA_LZ4_TABLE) | 0;
   let used = 0;
   for (let i = 0; i < count; i++) {

@@ -1,22 +1,26 @@
 /**
- * The swap table: slots in clusters of 512, one word a slot (swap/slot-word.ts) and one shadow byte (reclaim/working-set.ts). Page tables hold
- * virtual slots; what is behind a slot is in its word and may change without the page table knowing (after mm/swap_table.h and the vswap series).
+ * The swap table: slots in clusters of 512, one word a slot (swap/slot-word.ts) and one shadow byte
+ * (reclaim/working-set.ts). Page tables hold virtual slots; what is behind a slot is in its word and may change
+ * without the page table knowing (after mm/swap_table.h and the vswap series).
  *
  *   slot = cluster << 9 | index          cluster = chunk << 7 | descriptor
  *
  *   roots[4096] ─► chunk (one frame, 128 descriptors of 32 bytes) ─► table (2 KiB) and shadows (512 B)
  *
- * A table exists while its cluster has a slot in use; a chunk exists while one of its clusters has. An idle space of any size costs the roots, 16 KiB.
+ * A table exists while its cluster has a slot in use; a chunk exists while one of its clusters has. An idle space of
+ * any size costs the roots, 16 KiB.
  *
- * Cluster states: FREE (no table) → CURRENT (a thread allocates from it) → PARTIAL (on the list) or FULL → … → FREE when its last slot goes.
+ * Cluster states: FREE (no table) → CURRENT (a thread allocates from it) → PARTIAL (on the list) or FULL → … → FREE
+ * when its last slot goes.
  *
- * Readers look slots up without the lock and must not trust what they find: they load the slot's sequence word first and again at the end. The
- * sequence moves whenever what is behind a slot goes away (free, move, demotion), so a word that comes back to the same value is noticed (ABA).
- * Sequence words are shared through a hash and never freed, which makes them safe to load at any time.
+ * Readers look slots up without the lock and must not trust what they find: they load the slot's sequence word first
+ * and again at the end. The sequence moves whenever what is behind a slot goes away (free, move, demotion), so a word
+ * that comes back to the same value is noticed (ABA). Sequence words are shared through a hash and never freed, which
+ * makes them safe to load at any time.
  */
 import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { NO_PFN, PAGE_WORDS, type Pfn, type SlotIndex, type WordIndex } from '../base/units.ts';
 import {
   allocTableFrameLocked,
@@ -52,11 +56,15 @@ export function sequenceAt(slot: number): number {
   return L.SEQUENCES_AT + ((slot ^ (slot >>> 12)) & (L.SEQUENCE_WORDS - 1));
 }
 
-/** Word index of the slot's word, 0 when its table is not there. Safe without the lock; the result is a guess until validated. */
+/**
+ * Word index of the slot's word, 0 when its table is not there. Safe without the lock; the result is a guess until
+ * validated.
+ */
 export function slotAt(node: Node, slot: number): WordIndex {
   const chunk = node.words[L.CLUSTER_ROOTS_AT + (slot >>> CHUNK_SHIFT)];
   if (chunk === 0) return 0 as WordIndex;
-  const table = node.words[chunk * PAGE_WORDS + ((slot >>> 9) & (L.CLUSTER_CHUNK - 1)) * L.CLUSTER_DESCRIPTOR_WORDS + D_TABLE];
+  const table =
+    node.words[chunk * PAGE_WORDS + ((slot >>> 9) & (L.CLUSTER_CHUNK - 1)) * L.CLUSTER_DESCRIPTOR_WORDS + D_TABLE];
   return (table === 0 ? 0 : table + (slot & INDEX_MASK)) as WordIndex;
 }
 
@@ -85,12 +93,14 @@ export function bumpSequenceLocked(node: Node, slot: SlotIndex): void {
 export function shadowByteAt(node: Node, slot: number): number {
   const chunk = node.words[L.CLUSTER_ROOTS_AT + (slot >>> CHUNK_SHIFT)];
   if (chunk === 0) return 0;
-  const at = node.words[chunk * PAGE_WORDS + ((slot >>> 9) & (L.CLUSTER_CHUNK - 1)) * L.CLUSTER_DESCRIPTOR_WORDS + D_SHADOW];
+  const at =
+    node.words[chunk * PAGE_WORDS + ((slot >>> 9) & (L.CLUSTER_CHUNK - 1)) * L.CLUSTER_DESCRIPTOR_WORDS + D_SHADOW];
   return at === 0 ? 0 : at * 4 + (slot & INDEX_MASK);
 }
 
 /**
- * A free slot, marked with `word`. Order: this thread's cluster, a partial one, a free one. NO_SLOT when the space is full or no table can be had.
+ * A free slot, marked with `word`. Order: this thread's cluster, a partial one, a free one. NO_SLOT when the space is
+ * full or no table can be had.
  */
 export function allocSlotLocked(node: Node, word: number, gfp: number): SlotIndex {
   const { words } = node;
@@ -307,7 +317,7 @@ export function checkSwapTable(node: Node): void {
       let count = 0;
       for (let i = 0; table !== 0 && i < L.CLUSTER_SLOTS; i++) if (words[table + i] !== SLOT_FREE) count++;
       assert(count === words[descriptor + D_COUNT], 'cluster count', count, words[descriptor + D_COUNT]);
-      assert((table !== 0) === (count > 0) || state === STATE_CURRENT, 'table exists with its slots', count, state);
+      assert((table !== 0) === count > 0 || state === STATE_CURRENT, 'table exists with its slots', count, state);
       assert(state !== STATE_FULL || count === L.CLUSTER_SLOTS, 'full cluster', count);
       if (state !== STATE_FREE) clusters++;
       if (state === STATE_PARTIAL) partial++;

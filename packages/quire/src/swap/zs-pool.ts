@@ -1,5 +1,6 @@
 /**
- * The compressed pool: objects of one size class packed into zspages (chains of 1…4 frames that need not be neighbours), after mm/zsmalloc.c.
+ * The compressed pool: objects of one size class packed into zspages (chains of 1…4 frames that need not be
+ * neighbours), after mm/zsmalloc.c.
  *
  *   head frame   owner = class | inUse << 8 | firstFree << 17     slot = next frame of the chain      next, prev = fullness list
  *   tail frames  owner = head frame                               slot = next frame of the chain
@@ -7,14 +8,16 @@
  *   object       word 0 = slot it belongs to, word 1 = compressed length in bytes, then the LZ4 block; 16-byte aligned
  *   free object  word 0 = −1 − index of the next free one (255 ends), so a walk can tell it from a used one
  *
- * Objects may straddle two frames of the chain. A location names the frame and the offset where the object starts (swap/slot-word.ts).
- * Fullness lists per class: sparse (at most half used) and partial; full zspages are on none. Allocation fills partial ones first, compaction
- * empties sparse ones. Everything that changes the pool holds the node lock; readers copy or decode without it and validate by the slot's sequence word.
+ * Objects may straddle two frames of the chain. A location names the frame and the offset where the object starts
+ * (swap/slot-word.ts). Fullness lists per class: sparse (at most half used) and partial; full zspages are on none.
+ * Allocation fills partial ones first, compaction empties sparse ones. Everything that changes the pool holds the
+ * node lock; readers copy or decode without it and validate by the slot's sequence word.
  */
-import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
+
 import { KIND_MASK, KIND_ZS, KIND_ZS_TAIL, setKindLocked } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { NO_PFN, PAGE_BYTES, PAGE_WORDS, type Pfn, type SlotIndex } from '../base/units.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { classFor, SIZE_CLASSES } from './size-classes.ts';
@@ -105,7 +108,10 @@ function objectByte(node: Node, head: Pfn, offset: number): number {
   return pfn * PAGE_BYTES + (offset & (PAGE_BYTES - 1));
 }
 
-/** Length is word 1, which for an object that starts 16 bytes before a frame's end is still in the same frame (headers never straddle). */
+/**
+ * Length is word 1, which for an object that starts 16 bytes before a frame's end is still in the same frame (headers
+ * never straddle).
+ */
 function writeLength(node: Node, head: Pfn, cls: number, index: number, payload: number): void {
   node.words[(objectByte(node, head, index * SIZE_CLASSES[cls].bytes) >> 2) + 1] = payload;
 }
@@ -126,8 +132,9 @@ export function zsWriteLocked(node: Node, location: number, source: number, leng
 }
 
 /**
- * Compressed bytes of an object as one run: its address when it lies in one frame, else a copy in the thread's gather buffer. `length` is what the header says.
- * Works without the lock on anything: a wrong location gives wrong bytes, never a read outside the node. Returns −1 when it cannot be an object.
+ * Compressed bytes of an object as one run: its address when it lies in one frame, else a copy in the thread's gather
+ * buffer. `length` is what the header says. Works without the lock on anything: a wrong location gives wrong bytes,
+ * never a read outside the node. Returns −1 when it cannot be an object.
  */
 export function zsGather(node: Node, location: number): number {
   const { words } = node;
@@ -247,7 +254,10 @@ export function sparseVictim(node: Node, cls: number): Pfn {
   return node.words[L.ZS_HEADS_AT + cls * 4 + SPARSE] as Pfn;
 }
 
-/** Free objects in the zspages that objects of `head` would move to: looks at the first few, which is where they would go. */
+/**
+ * Free objects in the zspages that objects of `head` would move to: looks at the first few, which is where they would
+ * go.
+ */
 export function otherRoomLocked(node: Node, head: Pfn, cls: number): number {
   const { words } = node;
   let room = 0;
@@ -266,8 +276,9 @@ export function objectsInUse(node: Node, head: Pfn): number {
 }
 
 /**
- * Moves one object of a sparse zspage into another zspage of its class: the partial one that is filled next, else a sparse one that is not its own. Returns the
- * new location, −1 when there is nowhere to go. The slot's word still names the old place; the caller rewrites it and frees the old object.
+ * Moves one object of a sparse zspage into another zspage of its class: the partial one that is filled next, else a
+ * sparse one that is not its own. Returns the new location, −1 when there is nowhere to go. The slot's word still
+ * names the old place; the caller rewrites it and frees the old object.
  */
 export function zsCloneLocked(node: Node, location: number, slot: SlotIndex): number {
   const { words } = node;

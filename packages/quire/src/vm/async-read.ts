@@ -1,12 +1,13 @@
 /**
- * The async twins: pages of the file tier are read with the device's non-blocking read into a buffer of the JS heap (one object, 4 KiB), checked and decoded in one
- * synchronous step, and validated by the slot's sequence, as in vm/swap-in.ts. Pages of memory tiers take the synchronous way.
+ * The async twins: pages of the file tier are read with the device's non-blocking read into a buffer of the JS heap
+ * (one object, 4 KiB), checked and decoded in one synchronous step, and validated by the slot's sequence, as in
+ * vm/swap-in.ts. Pages of memory tiers take the synchronous way.
  */
 import type { Node } from '../arena/node.ts';
 import { isSwapped, slotFromPte } from '../arena/pte.ts';
+import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
-import { C } from '../base/counters.ts';
 import { FILE_OBJECT_BYTES_MAX } from '../swap/file-object.ts';
 import { fileOffset } from '../swap/file-segments.ts';
 import * as W from '../swap/slot-word.ts';
@@ -20,7 +21,13 @@ import { decodeFileObject, lastIo, READ_IO, READ_OK, readError } from './swap-in
 const RETRIES_MAX = 1000;
 
 /** Fills `target`. `stillOpen` throws when the region was closed while a read was under way. */
-export async function readAsync(memory: Memory, space: RegionSpace, offset: number, target: Uint8Array, stillOpen: () => void): Promise<void> {
+export async function readAsync(
+  memory: Memory,
+  space: RegionSpace,
+  offset: number,
+  target: Uint8Array,
+  stillOpen: () => void,
+): Promise<void> {
   let at = 0;
   while (at < target.length) {
     const inPage = (offset + at) % PAGE_BYTES;
@@ -30,7 +37,15 @@ export async function readAsync(memory: Memory, space: RegionSpace, offset: numb
   }
 }
 
-async function readPage(memory: Memory, space: RegionSpace, offset: number, target: Uint8Array, to: number, length: number, stillOpen: () => void): Promise<void> {
+async function readPage(
+  memory: Memory,
+  space: RegionSpace,
+  offset: number,
+  target: Uint8Array,
+  to: number,
+  length: number,
+  stillOpen: () => void,
+): Promise<void> {
   const inPage = offset % PAGE_BYTES;
   for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
     const found = findOnFile(memory, space, offset);
@@ -49,8 +64,17 @@ async function readPage(memory: Memory, space: RegionSpace, offset: number, targ
   throw new QuireError('ERR_QUIRE_FAILED', 'an async read made no progress');
 }
 
-/** Brings the pages of a range that are on file into memory. Best effort: without memory to spare they stay where they are. */
-export async function prefetchAsync(memory: Memory, space: RegionSpace, offset: number, length: number, stillOpen: () => void): Promise<void> {
+/**
+ * Brings the pages of a range that are on file into memory. Best effort: without memory to spare they stay where they
+ * are.
+ */
+export async function prefetchAsync(
+  memory: Memory,
+  space: RegionSpace,
+  offset: number,
+  length: number,
+  stillOpen: () => void,
+): Promise<void> {
   const last = offset + length;
   for (let at = offset - (offset % PAGE_BYTES); at < last; at += PAGE_BYTES) {
     const found = findOnFile(memory, space, at);

@@ -1,6 +1,7 @@
 /**
- * Page faults: the slow path that makes a page resident. Each loop of a fault looks at the page-table entry under the node lock, does the long work (zeroing, decoding,
- * disk) outside it on a private frame, and takes the lock again to publish, if the entry is still what it was.
+ * Page faults: the slow path that makes a page resident. Each loop of a fault looks at the page-table entry under the
+ * node lock, does the long work (zeroing, decoding, disk) outside it on a private frame, and takes the lock again to
+ * publish, if the entry is still what it was.
  *
  *   entry      word of the slot    what happens
  *   none       –                   new frame, zeroed or filled by the writer before anybody sees it
@@ -10,8 +11,7 @@
  *              SAME OBJECT FILE    new frame, decode; a read keeps the slot as clean copy, a write gives it up
  *              LOST                error for this page's readers; a whole-page write makes it good again
  */
-import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
+
 import {
   bumpVersionLocked,
   KIND_NEW,
@@ -21,8 +21,10 @@ import {
   setKindLocked,
   thawLocked,
 } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromPte, isPresent, PTE_NONE, pteFromFrame, pteFromSlot, slotFromPte } from '../arena/pte.ts';
+import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
@@ -45,10 +47,18 @@ const ATTEMPTS_MAX = 10_000;
 export type PageFiller = (node: Node, target: number) => void;
 
 /**
- * Makes the page writable and returns its frame, pinned once. With `filler` the whole page is being overwritten: its old bytes are not brought in, and when the page
- * had no frame the filler's bytes are in place before anybody can see it. `filled.done` says whether the filler ran.
+ * Makes the page writable and returns its frame, pinned once. With `filler` the whole page is being overwritten: its
+ * old bytes are not brought in, and when the page had no frame the filler's bytes are in place before anybody can see
+ * it. `filled.done` says whether the filler ran.
  */
-export function faultWrite(memory: Memory, n: number, region: number, chunk: number, page: number, filler?: PageFiller): Pfn {
+export function faultWrite(
+  memory: Memory,
+  n: number,
+  region: number,
+  chunk: number,
+  page: number,
+  filler?: PageFiller,
+): Pfn {
   const node = memory.nodes[n];
   node.counters[C.pgfault]++;
   filled.done = false;
@@ -75,15 +85,19 @@ export function faultWrite(memory: Memory, n: number, region: number, chunk: num
       else needMemory(memory, n, 1);
       continue;
     }
-    const done = filler === undefined ? bringIn(memory, n, region, leaf + page, fresh, 1) : fillFresh(node, region, leaf + page, fresh, filler);
+    const done =
+      filler === undefined
+        ? bringIn(memory, n, region, leaf + page, fresh, 1)
+        : fillFresh(node, region, leaf + page, fresh, filler);
     if (done) return fresh;
   }
   throw new QuireError('ERR_QUIRE_FAILED', 'a page fault made no progress');
 }
 
 /**
- * When all is full, changing a page that exists may still take a frame of the reserve: its old storage is given up in exchange, and it may be needed to free something (a
- * delete changes an index page). A quarter of the reserve is left to reclaim.
+ * When all is full, changing a page that exists may still take a frame of the reserve: its old storage is given up in
+ * exchange, and it may be needed to free something (a delete changes an index page). A quarter of the reserve is left
+ * to reclaim.
  */
 function reserveFlags(node: Node, isFull: boolean): number {
   const mayUseReserve = isFull && node.words[L.H_FREE_FRAMES] > node.words[L.H_WMARK_MIN] >> 2;
@@ -93,7 +107,10 @@ function reserveFlags(node: Node, isFull: boolean): number {
 /** Whether the last `faultWrite` of this thread with a filler has written the page already. */
 export const filled = { done: false };
 
-/** Promotes a swapped page into memory, keeping its slot as clean copy. Best effort: false when memory is short or the page moved. The node lock is not held. */
+/**
+ * Promotes a swapped page into memory, keeping its slot as clean copy. Best effort: false when memory is short or the
+ * page moved. The node lock is not held.
+ */
 export function faultRead(memory: Memory, n: number, region: number, chunk: number, page: number): boolean {
   const node = memory.nodes[n];
   node.lock();
@@ -126,10 +143,20 @@ export function faultRead(memory: Memory, n: number, region: number, chunk: numb
 }
 
 /**
- * Maps a page whose file object the caller has fetched, if slot and sequence are still those it was fetched under. `decode` fills a page at kernel address `target`
- * and returns a READ_ code. Best effort: does nothing when memory is short. Throws when the object is damaged.
+ * Maps a page whose file object the caller has fetched, if slot and sequence are still those it was fetched under.
+ * `decode` fills a page at kernel address `target` and returns a READ_ code. Best effort: does nothing when memory is
+ * short. Throws when the object is damaged.
  */
-export function faultFromFile(memory: Memory, n: number, region: number, chunk: number, page: number, slot: number, sequence: number, decode: (target: number) => number): void {
+export function faultFromFile(
+  memory: Memory,
+  n: number,
+  region: number,
+  chunk: number,
+  page: number,
+  slot: number,
+  sequence: number,
+  decode: (target: number) => number,
+): void {
   const node = memory.nodes[n];
   node.lock();
   const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
@@ -138,7 +165,10 @@ export function faultFromFile(memory: Memory, n: number, region: number, chunk: 
   const outcome = decode(fresh * PAGE_BYTES);
   node.lock();
   const leaf = findLeaf(node, region, chunk);
-  const current = leaf !== 0 && node.words[leaf + page] === pteFromSlot(slot as SlotIndex) && node.words[sequenceAt(slot)] === sequence;
+  const current =
+    leaf !== 0 &&
+    node.words[leaf + page] === pteFromSlot(slot as SlotIndex) &&
+    node.words[sequenceAt(slot)] === sequence;
   if (current && outcome === READ_OK) {
     node.counters[C.pgmajfault]++;
     node.counters[C.pswpin]++;
@@ -204,7 +234,8 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
   node.unlock();
   filler(node, fresh * PAGE_BYTES);
   node.lock();
-  // Same generation: the leaf is still this region's. Same entry: still the same page, or another absence of one, which is as good.
+  // Same generation: the leaf is still this region's. Same entry: still the same page, or another absence of one,
+  // which is as good.
   if (node.words[generationAt] !== generation || node.words[pteAt] !== before || !replaceableLocked(node, before)) {
     freeLocked(node, fresh);
     node.unlock();
@@ -228,7 +259,10 @@ function zeroPage(node: Node, target: number): void {
   node.kernel.fill(target | 0, 0, PAGE_BYTES);
 }
 
-/** Zeroes or decodes into `fresh` and maps it. The lock is held on entry, not on return. `pins` 1 = for writing, 0 = for reading. */
+/**
+ * Zeroes or decodes into `fresh` and maps it. The lock is held on entry, not on return. `pins` 1 = for writing, 0 =
+ * for reading.
+ */
 function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh: Pfn, pins: number): boolean {
   const node = memory.nodes[n];
   const pte = node.words[pteAt];
@@ -280,6 +314,7 @@ function countSwapIn(node: Node, word: number): void {
 export function needMemory(memory: Memory, n: number, frames: number): void {
   if (reclaimDirect(memory.reclaimers[n], frames)) return;
   memory.nodes[n].counters[C.swap_full]++;
-  if (!memory.hasSwap) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the budget is used up and no swap tier was configured');
+  if (!memory.hasSwap)
+    throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the budget is used up and no swap tier was configured');
   throw new QuireError('ERR_QUIRE_SWAP_FULL', 'the budget and every swap tier are full');
 }

@@ -1,9 +1,20 @@
 /** The whole instance checked, O(everything): for tests, and for `close`. No thread may be at work. */
+
+import {
+  FROZEN,
+  KIND_CACHED,
+  KIND_MASK,
+  KIND_RAW,
+  KIND_REGION,
+  KIND_TABLE,
+  KIND_THREAD,
+  KIND_ZS,
+  KIND_ZS_TAIL,
+} from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
-import { FROZEN, KIND_CACHED, KIND_MASK, KIND_RAW, KIND_REGION, KIND_TABLE, KIND_THREAD, KIND_ZS, KIND_ZS_TAIL } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
 import { pteFromFrame } from '../arena/pte.ts';
+import { assert } from '../base/assert.ts';
 import { checkBuddy } from '../page-alloc/buddy.ts';
 import { checkLru } from '../reclaim/lru.ts';
 import { checkFileSegments } from '../swap/file-segments.ts';
@@ -21,10 +32,25 @@ export function checkNode(node: Node): void {
   assert(checkBuddy(node) + cached === node.words[L.H_FREE_FRAMES], 'free frames', cached, node.words[L.H_FREE_FRAMES]);
   const counts = countKinds(node);
   assert(counts[KIND_CACHED] === cached, 'cached frames', counts[KIND_CACHED], cached);
-  assert(counts[KIND_REGION] === node.words[L.H_REGION_PAGES], 'region pages', counts[KIND_REGION], node.words[L.H_REGION_PAGES]);
-  assert(counts[KIND_ZS] + counts[KIND_ZS_TAIL] === node.words[L.H_ZS_FRAMES], 'pool frames', counts[KIND_ZS], node.words[L.H_ZS_FRAMES]);
+  assert(
+    counts[KIND_REGION] === node.words[L.H_REGION_PAGES],
+    'region pages',
+    counts[KIND_REGION],
+    node.words[L.H_REGION_PAGES],
+  );
+  assert(
+    counts[KIND_ZS] + counts[KIND_ZS_TAIL] === node.words[L.H_ZS_FRAMES],
+    'pool frames',
+    counts[KIND_ZS],
+    node.words[L.H_ZS_FRAMES],
+  );
   assert(counts[KIND_RAW] === node.words[L.H_RAW_FRAMES], 'raw frames', counts[KIND_RAW], node.words[L.H_RAW_FRAMES]);
-  assert(counts[KIND_TABLE] === node.words[L.H_TABLE_FRAMES], 'table frames', counts[KIND_TABLE], node.words[L.H_TABLE_FRAMES]);
+  assert(
+    counts[KIND_TABLE] === node.words[L.H_TABLE_FRAMES],
+    'table frames',
+    counts[KIND_TABLE],
+    node.words[L.H_TABLE_FRAMES],
+  );
 }
 
 function countKinds(node: Node): number[] {
@@ -49,9 +75,13 @@ export function checkEmpty(node: Node): void {
   for (let pfn = node.firstFree; pfn < node.frames; pfn++) {
     if ((node.words[node.kindAt + pfn] & KIND_MASK) === KIND_THREAD) areas += 1 << L.AREA_ORDER;
   }
-  const segmentTables = node.words.subarray(L.FILE_SEGMENT_ROOTS_AT, L.FILE_SEGMENT_ROOTS_AT + L.FILE_SEGMENT_ROOTS).filter((root) => root !== 0).length;
+  const segmentTables = node.words
+    .subarray(L.FILE_SEGMENT_ROOTS_AT, L.FILE_SEGMENT_ROOTS_AT + L.FILE_SEGMENT_ROOTS)
+    .filter((root) => root !== 0).length;
   // A thread's current cluster may keep its chunk.
-  const chunks = node.words.subarray(L.CLUSTER_ROOTS_AT, L.CLUSTER_ROOTS_AT + L.CLUSTER_ROOTS).filter((root) => root !== 0).length;
+  const chunks = node.words
+    .subarray(L.CLUSTER_ROOTS_AT, L.CLUSTER_ROOTS_AT + L.CLUSTER_ROOTS)
+    .filter((root) => root !== 0).length;
   assert(node.words[L.H_SLOTS_USED] === 0, 'every slot came back', node.words[L.H_SLOTS_USED]);
   assert(left === areas + segmentTables + chunks, 'every frame came back', left, areas + segmentTables + chunks);
 }

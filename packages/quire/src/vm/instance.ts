@@ -1,5 +1,6 @@
 /**
- * An instance in memory: made once by its owner (format), joined by any thread (join). Pure: memories and kernels come from outside.
+ * An instance in memory: made once by its owner (format), joined by any thread (join). Pure: memories and kernels
+ * come from outside.
  */
 import * as L from '../arena/layout.ts';
 import { formatNode, Node } from '../arena/node.ts';
@@ -26,7 +27,11 @@ export interface InstanceShape {
 export type KernelFactory = (memory: WebAssembly.Memory) => Kernel;
 
 /** Formats fresh memories as the nodes of one instance. */
-export function formatInstance(memories: readonly WebAssembly.Memory[], kernel: KernelFactory, shape: InstanceShape): Node[] {
+export function formatInstance(
+  memories: readonly WebAssembly.Memory[],
+  kernel: KernelFactory,
+  shape: InstanceShape,
+): Node[] {
   for (let i = 0; i < memories.length; i++) formatNode(memories[i], i, memories.length);
   const nodes = viewNodes(memories, kernel);
   const segments = Math.min(Math.floor(shape.fileBytes / SEGMENT_BYTES / nodes.length), SEGMENTS_MAX);
@@ -57,7 +62,10 @@ export function viewNodes(memories: readonly WebAssembly.Memory[], kernel: Kerne
 }
 
 /** Joins an instance: views bound to a thread slot of its own. Throws ERR_QUIRE_OUT_OF_MEMORY when none is left. */
-export function joinInstance(memories: readonly WebAssembly.Memory[], kernel: KernelFactory): { nodes: Node[]; thread: number } {
+export function joinInstance(
+  memories: readonly WebAssembly.Memory[],
+  kernel: KernelFactory,
+): { nodes: Node[]; thread: number } {
   const nodes = viewNodes(memories, kernel);
   return { nodes, thread: attachThread(nodes) };
 }

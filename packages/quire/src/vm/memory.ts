@@ -1,4 +1,7 @@
-/** What one thread needs to work on the nodes: their views, a reclaimer each, the device. Made by `attach` (api/instance.ts) or by a test. */
+/**
+ * What one thread needs to work on the nodes: their views, a reclaimer each, the device. Made by `attach`
+ * (api/instance.ts) or by a test.
+ */
 import { H_STATE, STATE_FAILED, STATE_OPEN } from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { AssertionError } from '../base/assert.ts';
@@ -12,7 +15,10 @@ export class Memory {
   readonly device: Device | undefined;
   /** False when no tier was configured: a full node is then out of memory, not out of swap. */
   readonly hasSwap: boolean;
-  /** Gives inline daemons a turn; set where no daemon thread runs (daemons/runner.ts). Called by faults, with no lock held. */
+  /**
+   * Gives inline daemons a turn; set where no daemon thread runs (daemons/runner.ts). Called by faults, with no lock
+   * held.
+   */
   inlineDaemons: (() => void) | undefined;
 
   constructor(nodes: readonly Node[], device: Device | undefined, hasSwap: boolean) {
@@ -22,19 +28,28 @@ export class Memory {
     this.reclaimers = nodes.map((node) => new Reclaimer(node, device));
   }
 
-  /** Throws ERR_QUIRE_FAILED once an invariant broke anywhere in the instance, ERR_QUIRE_CLOSED once its owner closed it. */
+  /**
+   * Throws ERR_QUIRE_FAILED once an invariant broke anywhere in the instance, ERR_QUIRE_CLOSED once its owner closed
+   * it.
+   */
   checkAlive(): void {
     const state = Atomics.load(this.nodes[0].words, H_STATE);
     if (state !== STATE_OPEN) throw deadError(state);
   }
 
-  /** Latches FAILED in every node when `error` is a broken invariant or a trap of the kernels. Returns the error to throw. */
+  /**
+   * Latches FAILED in every node when `error` is a broken invariant or a trap of the kernels. Returns the error to
+   * throw.
+   */
   latch(error: unknown): unknown {
     if (error instanceof AssertionError || (error instanceof Error && error.name === 'RuntimeError')) {
       for (const node of this.nodes) Atomics.store(node.words, H_STATE, STATE_FAILED);
-      // Nobody may wait for ever for a thread that gave up half way; who gets the lock now meets FAILED at its next call.
+      // Nobody may wait for ever for a thread that gave up half way; who gets the lock now meets FAILED at its next
+      // call.
       for (const node of this.nodes) if (node.isLockedByMe()) node.unlock();
-      return new QuireError('ERR_QUIRE_FAILED', 'an invariant broke; the instance refuses further work', { cause: error });
+      return new QuireError('ERR_QUIRE_FAILED', 'an invariant broke; the instance refuses further work', {
+        cause: error,
+      });
     }
     return error;
   }

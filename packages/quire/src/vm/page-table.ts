@@ -3,13 +3,20 @@
  *
  *   region slot ─► 16 roots ─► directory (1,024) ─► directory (1,024) ─► leaf (512 entries, 2 KiB, one chunk of 2 MiB)
  *
- * Chunks of a region are dealt round the nodes, chunk c to node c mod nodes; here a chunk is already the node's own number. Entries change under the node lock only.
- * Readers cache leaf addresses (a TLB, vm/region-space.ts) and check the region's generation, which moves before a leaf is freed.
+ * Chunks of a region are dealt round the nodes, chunk c to node c mod nodes; here a chunk is already the node's own
+ * number. Entries change under the node lock only. Readers cache leaf addresses (a TLB, vm/region-space.ts) and check
+ * the region's generation, which moves before a leaf is freed.
  */
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { NO_PFN, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
-import { allocTableFrameLocked, allocTableLocked, freeTableFrameLocked, freeTableLocked, SLAB_2K } from '../page-alloc/table-slab.ts';
+import {
+  allocTableFrameLocked,
+  allocTableLocked,
+  freeTableFrameLocked,
+  freeTableLocked,
+  SLAB_2K,
+} from '../page-alloc/table-slab.ts';
 
 const NO_LEAF = 0 as WordIndex;
 

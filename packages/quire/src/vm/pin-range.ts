@@ -1,12 +1,23 @@
 /**
- * Pins of more than one page: the pages are moved into one naturally aligned block, so that they can be seen as one run of bytes. A range that is contiguous already is
- * pinned where it is.
+ * Pins of more than one page: the pages are moved into one naturally aligned block, so that they can be seen as one
+ * run of bytes. A range that is contiguous already is pinned where it is.
  *
- * Each page is moved by itself: copied to its place in the block while frozen, mapped there with one pin. The block is taken apart into single frames, which go back one by
- * one when they are unpinned and reclaimed.
+ * Each page is moved by itself: copied to its place in the block while frozen, mapped there with one pin. The block
+ * is taken apart into single frames, which go back one by one when they are unpinned and reclaimed.
  */
+
+import {
+  bumpVersionLocked,
+  freezeLocked,
+  KIND_NEW,
+  KIND_REGION,
+  LRU_INACTIVE,
+  setKindLocked,
+  thawLocked,
+  tryPin,
+  unpin,
+} from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
-import { bumpVersionLocked, freezeLocked, KIND_NEW, KIND_REGION, LRU_INACTIVE, setKindLocked, thawLocked, tryPin, unpin } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromPte, pteFromFrame } from '../arena/pte.ts';
 import { outOfRange, QuireError } from '../base/errors.ts';
@@ -28,7 +39,10 @@ export interface HeldRange {
 /** Tries for a contiguous block before giving up: each reclaims some memory. */
 const BLOCK_TRIES = 16;
 
-/** Throws ERR_QUIRE_RANGE when the range leaves its aligned block, ERR_QUIRE_OUT_OF_MEMORY when no block can be had or a page is pinned elsewhere. */
+/**
+ * Throws ERR_QUIRE_RANGE when the range leaves its aligned block, ERR_QUIRE_OUT_OF_MEMORY when no block can be had or
+ * a page is pinned elsewhere.
+ */
 export function pinRange(memory: Memory, space: RegionSpace, offset: number, length: number): HeldRange {
   const first = Math.floor(offset / PAGE_BYTES);
   const pages = Math.floor((offset + length - 1) / PAGE_BYTES) - first + 1;
@@ -58,7 +72,15 @@ function isRun(pfns: readonly Pfn[]): boolean {
 }
 
 /** Replaces each pinned frame of `pfns` by the frame of a block, in place. */
-function moveToBlock(memory: Memory, n: number, region: number, chunk: number, page: number, pfns: Pfn[], order: number): void {
+function moveToBlock(
+  memory: Memory,
+  n: number,
+  region: number,
+  chunk: number,
+  page: number,
+  pfns: Pfn[],
+  order: number,
+): void {
   const node = memory.nodes[n];
   const block = takeBlock(memory, n, order);
   let moved = 0;

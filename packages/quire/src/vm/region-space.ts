@@ -1,18 +1,22 @@
 /**
- * A region as one thread sees it (vm/page-space.ts is the contract). Reading a resident page takes no lock and stores nothing but a touch mark:
+ * A region as one thread sees it (vm/page-space.ts is the contract). Reading a resident page takes no lock and stores
+ * nothing but a touch mark:
  *
  *   open    leaf from the TLB · entry · frame version · entry again · generation       all as loaded, in this order
  *   close   frame version unchanged                                                    the bytes in between were this page's
  *
- * The version moves before a frame is unmapped, so an unchanged version spans the whole read (vmcache's optimistic latch, with the version kept per
- * frame). The generation moves before a leaf is freed, so an unchanged generation means the entry was read from a live leaf.
+ * The version moves before a frame is unmapped, so an unchanged version spans the whole read (vmcache's optimistic
+ * latch, with the version kept per frame). The generation moves before a leaf is freed, so an unchanged generation
+ * means the entry was read from a live leaf.
  *
- * A swapped page is read where it lies (transient read): decoded into a scratch page of this thread, only as far as wanted, and validated by the slot's sequence. Its
- * second touch within the working-set distance brings it in (reclaim/working-set.ts).
+ * A swapped page is read where it lies (transient read): decoded into a scratch page of this thread, only as far as
+ * wanted, and validated by the slot's sequence. Its second touch within the working-set distance brings it in
+ * (reclaim/working-set.ts).
  */
-import * as L from '../arena/layout.ts';
+
 import { closingLoad } from '../arena/fence.ts';
 import { tryPin, unpin } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts';
 import { C } from '../base/counters.ts';
@@ -23,9 +27,9 @@ import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt, shadowByteAt } from '../swap/swap-table.ts';
 import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
 import type { Memory } from './memory.ts';
-import { findLeaf, regionAt } from './page-table.ts';
 import type { PageSpace, PageView } from './page-space.ts';
 import { createPageView } from './page-space.ts';
+import { findLeaf, regionAt } from './page-table.ts';
 import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
 import { discardRange } from './unmap.ts';
 
@@ -170,17 +174,24 @@ export class RegionSpace implements PageSpace {
     for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
       const generation = Atomics.load(this.nodes[0].words, this.generationAt);
       const leaf = this.leafOf(node, chunk, local, generation);
-      if (leaf === 0) return openZeros(view);
+      if (leaf === 0) {
+        openZeros(view);
+        return;
+      }
       const pte = Atomics.load(words, leaf + page);
       if (isPresent(pte)) {
         const pfn = frameFromPte(pte);
         const version = Atomics.load(words, node.versionAt + pfn);
         if (Atomics.load(words, leaf + page) === pte && this.isCurrent(generation)) {
           if (words[node.touchAt + pfn] === 0) words[node.touchAt + pfn] = 1;
-          return openFrame(node, pfn, version, view);
+          openFrame(node, pfn, version, view);
+          return;
         }
       } else if (pte === PTE_NONE) {
-        if (this.isCurrent(generation)) return openZeros(view);
+        if (this.isCurrent(generation)) {
+          openZeros(view);
+          return;
+        }
       } else if (this.openSwapped(n, leaf + page, pte, generation, neededEnd, view)) {
         return;
       } else if (this.promote) {
@@ -242,7 +253,11 @@ export class RegionSpace implements PageSpace {
     const pfn = frameFromPte(pte);
     if (!tryPin(node, pfn)) return false;
     // The pin holds off every unmap from now on; was the entry still this frame's when it took hold?
-    if (Atomics.load(words, leaf + page) !== pte || !this.isCurrent(generation) || Atomics.load(words, node.slotAt + pfn) !== 0) {
+    if (
+      Atomics.load(words, leaf + page) !== pte ||
+      !this.isCurrent(generation) ||
+      Atomics.load(words, node.slotAt + pfn) !== 0
+    ) {
       unpin(node, pfn);
       return false;
     }
@@ -252,7 +267,14 @@ export class RegionSpace implements PageSpace {
   }
 
   /** True when the view holds the page, false to look again. */
-  private openSwapped(n: number, pteAt: number, pte: number, generation: number, neededEnd: number, view: PageView): boolean {
+  private openSwapped(
+    n: number,
+    pteAt: number,
+    pte: number,
+    generation: number,
+    neededEnd: number,
+    view: PageView,
+  ): boolean {
     const node = this.nodes[n];
     const slot = slotFromPte(pte);
     const sequence = Atomics.load(node.words, sequenceAt(slot));
@@ -350,7 +372,10 @@ function openStorageFrame(node: Node, slot: number, word: number, view: PageView
   return true;
 }
 
-/** The zspage was used: the demotion clock passes it. Tail frames carry the mark to no one; their head is marked instead. */
+/**
+ * The zspage was used: the demotion clock passes it. Tail frames carry the mark to no one; their head is marked
+ * instead.
+ */
 function markStorageUsed(node: Node, word: number): void {
   if (W.tagOf(word) !== W.SLOT_OBJECT) return;
   const pfn = W.locationPfn(W.payloadOf(word));

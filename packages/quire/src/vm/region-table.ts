@@ -1,10 +1,11 @@
 /**
- * The region table, in node 0: which regions exist, how large, under what name. 512 slots of 256 bytes; the page-table roots of the same slot number are in every node.
- * A region lives while any thread has it open (R_REFS) and goes, pages and tables, with the last.
+ * The region table, in node 0: which regions exist, how large, under what name. 512 slots of 256 bytes; the
+ * page-table roots of the same slot number are in every node. A region lives while any thread has it open (R_REFS)
+ * and goes, pages and tables, with the last.
  */
 import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, NO_PFN, type Pfn } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
@@ -26,8 +27,8 @@ export interface RegionInfo {
 }
 
 /**
- * Opens the region `name`, or makes it when there is none; '' always makes a new one. `chunks` is its size in 2 MiB chunks; an existing region keeps its own.
- * Throws ERR_QUIRE_OUT_OF_MEMORY when the table is full.
+ * Opens the region `name`, or makes it when there is none; '' always makes a new one. `chunks` is its size in 2 MiB
+ * chunks; an existing region keeps its own. Throws ERR_QUIRE_OUT_OF_MEMORY when the table is full.
  */
 export function openRegion(memory: Memory, name: string, chunks: number, group = 'default'): RegionInfo {
   const node = memory.nodes[0];
@@ -96,7 +97,10 @@ export function closeRegion(memory: Memory, region: number): boolean {
   return true;
 }
 
-/** 1,024 zeroed words that stay resident, for a structure that lives in the region. Made at the first call; undefined when there is no frame. */
+/**
+ * 1,024 zeroed words that stay resident, for a structure that lives in the region. Made at the first call; undefined
+ * when there is no frame.
+ */
 export function controlWords(memory: Memory, region: number): Int32Array | undefined {
   const node = memory.nodes[0];
   const at = regionAt(region) + L.R_CONTROL;

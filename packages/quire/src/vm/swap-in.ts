@@ -1,9 +1,10 @@
 /**
  * Bytes of a swapped page, without the node lock.
  *
- * A slot found in a page-table entry may be freed, moved, demoted or reused at any moment. So: load its sequence word, load the entry again (it still names the slot:
- * the sequence belongs to this use of it), load the slot's word, read what it names into private memory, and load the sequence again. Unchanged means that what was
- * read was the page. Pairs with `bumpSequenceLocked`, which precedes every release of storage.
+ * A slot found in a page-table entry may be freed, moved, demoted or reused at any moment. So: load its sequence
+ * word, load the entry again (it still names the slot: the sequence belongs to this use of it), load the slot's word,
+ * read what it names into private memory, and load the sequence again. Unchanged means that what was read was the
+ * page. Pairs with `bumpSequenceLocked`, which precedes every release of storage.
  *
  * Outcomes are codes: hot paths do not throw.
  */
@@ -29,10 +30,19 @@ export const READ_IO = 3;
 export const lastIo: { cause: unknown } = { cause: undefined };
 
 /**
- * Decodes at least the first `wanted` bytes of the page behind `slot` to kernel address `target` (a whole page of private memory). `word` is the slot's word and
- * `sequence` its sequence, loaded before it. Handles SAME, OBJECT, FILE and LOST; frames are the caller's.
+ * Decodes at least the first `wanted` bytes of the page behind `slot` to kernel address `target` (a whole page of
+ * private memory). `word` is the slot's word and `sequence` its sequence, loaded before it. Handles SAME, OBJECT,
+ * FILE and LOST; frames are the caller's.
  */
-export function readStorage(node: Node, device: Device | undefined, slot: number, word: number, sequence: number, target: number, wanted: number): number {
+export function readStorage(
+  node: Node,
+  device: Device | undefined,
+  slot: number,
+  word: number,
+  sequence: number,
+  target: number,
+  wanted: number,
+): number {
   const payload = W.payloadOf(word);
   let outcome = READ_RETRY;
   switch (W.tagOf(word)) {
@@ -62,7 +72,14 @@ function readObject(node: Node, location: number, target: number, wanted: number
   return got >= wanted ? READ_OK : READ_CORRUPT;
 }
 
-function readFile(node: Node, device: Device | undefined, slot: number, granule: number, target: number, wanted: number): number {
+function readFile(
+  node: Node,
+  device: Device | undefined,
+  slot: number,
+  granule: number,
+  target: number,
+  wanted: number,
+): number {
   if (device === undefined) return READ_IO;
   let got = 0;
   try {

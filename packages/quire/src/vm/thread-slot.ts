@@ -1,28 +1,28 @@
 /**
- * A thread joins and leaves. Its slot number is the same in every node; its id (slot + 1) is what the node lock holds. The slot's area (scratch, staging, counters) stays with
- * the slot when the thread leaves: the next one takes it over, and the counters go on counting.
+ * A thread joins and leaves. Its slot number is the same in every node; its id (slot + 1) is what the node lock
+ * holds. The slot's area (scratch, staging, counters) stays with the slot when the thread leaves: the next one takes
+ * it over, and the counters go on counting.
  *
- * A few areas are set aside when the instance is made, because an area is a contiguous block, and those are hard to find later.
+ * A few areas are set aside when the instance is made, because an area is a contiguous block, and those are hard to
+ * find later.
  */
+
+import { KIND_COMPRESSING, KIND_MASK, KIND_NEW, KIND_REGION, KIND_THREAD } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
-import {
-  KIND_COMPRESSING,
-  KIND_MASK,
-  KIND_NEW,
-  KIND_REGION,
-  KIND_THREAD,
-} from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
 import { ownerOf, release } from '../arena/node-lock.ts';
+import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_WORDS, type Pfn } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { allocLocked, drainCachesLocked, freeLocked } from '../page-alloc/page-allocator.ts';
-import { releaseThreadClusterLocked } from '../swap/swap-table.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
+import { releaseThreadClusterLocked } from '../swap/swap-table.ts';
 
-/** Takes a free slot in all nodes and binds the views to it. Throws ERR_QUIRE_OUT_OF_MEMORY when no slot or no area is left. */
+/**
+ * Takes a free slot in all nodes and binds the views to it. Throws ERR_QUIRE_OUT_OF_MEMORY when no slot or no area is
+ * left.
+ */
 export function attachThread(nodes: readonly Node[]): number {
   const home = nodes[0].words;
   for (let index = 0; index < L.THREADS_MAX; index++) {
@@ -66,7 +66,10 @@ function haveAreas(nodes: readonly Node[], index: number): boolean {
   return true;
 }
 
-/** The thread leaves: its cached frames and its cluster go back. Also what is done for a thread that died, by the one that noticed. */
+/**
+ * The thread leaves: its cached frames and its cluster go back. Also what is done for a thread that died, by the one
+ * that noticed.
+ */
 export function detachThread(nodes: readonly Node[], index: number): void {
   for (const node of nodes) {
     node.lock();
@@ -78,8 +81,9 @@ export function detachThread(nodes: readonly Node[], index: number): void {
 }
 
 /**
- * A thread ended without leaving. False when it held a node lock: what that lock guards may be half done, and nobody can tell, so the instance must fail.
- * Otherwise its private frames are freed and the pages it was compressing are mapped again. Pins it held stay: those pages remain resident.
+ * A thread ended without leaving. False when it held a node lock: what that lock guards may be half done, and nobody
+ * can tell, so the instance must fail. Otherwise its private frames are freed and the pages it was compressing are
+ * mapped again. Pins it held stay: those pages remain resident.
  */
 export function buryThread(nodes: readonly Node[], index: number): boolean {
   const dead = index + 1;

@@ -1,6 +1,7 @@
 /** Pages leave a region: discard and close. Whole pages only; needs no memory and cannot fail. */
-import * as L from '../arena/layout.ts';
+
 import { bumpVersionLocked, freezeLocked } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts';
 import { CHUNK_BYTES, CHUNK_PAGES, PAGE_BYTES, type Pfn } from '../base/units.ts';
@@ -16,7 +17,10 @@ import { findLeaf, freeDirectoriesLocked, freeLeafLocked, nextLeafChunk, regionA
 /** Entries cleared in one hold of the lock. */
 const UNMAP_BATCH = 64;
 
-/** Clears the pages of `[first, last)`, byte offsets of whole pages. A pinned page cannot go: it is zeroed where it is. */
+/**
+ * Clears the pages of `[first, last)`, byte offsets of whole pages. A pinned page cannot go: it is zeroed where it
+ * is.
+ */
 export function discardRange(memory: Memory, region: number, first: number, last: number): void {
   const count = memory.nodes.length;
   let chunk = Math.floor(first / CHUNK_BYTES);

@@ -1,6 +1,7 @@
 /**
  * Inline commands: a line of words as one types it in telnet. The rules are those of Redis' `sdssplitargs`: words between blanks;
- * "double quotes" with \n \r \t \b \a \\ \" and \xHH; 'single quotes' with \' alone; a closing quote must end its word.
+ * "double quotes" with \n \r \t \b \a \\ \" and \xHH; 'single quotes' with \' alone; a closing quote must end its word. A zero byte ends the line,
+ * as it ends a C string.
  */
 const SINGLE = 39;
 const DOUBLE = 34;
@@ -9,12 +10,14 @@ const BACKSLASH = 92;
 /** The words of `line[start, end)`, undefined when its quotes do not balance. */
 export function splitInline(line: Uint8Array, start: number, end: number): Uint8Array[] | undefined {
   const words: Uint8Array[] = [];
+  const nul = line.subarray(start, end).indexOf(0);
+  const last = nul < 0 ? end : start + nul;
   let at = start;
   for (;;) {
-    while (at < end && isBlank(line[at])) at++;
-    if (at >= end) return words;
+    while (at < last && isBlank(line[at])) at++;
+    if (at >= last) return words;
     const word: number[] = [];
-    at = readWord(line, at, end, word);
+    at = readWord(line, at, last, word);
     if (at < 0) return undefined;
     words.push(Uint8Array.from(word));
   }
@@ -30,7 +33,7 @@ function readWord(line: Uint8Array, start: number, end: number, word: number[]):
       if (at < 0) return -1;
       return at < end && !isBlank(line[at]) ? -1 : at;
     }
-    if (byte === 0 || byte === 10 || byte === 13 || byte === 9 || byte === 32) return at;
+    if (byte === 10 || byte === 13 || byte === 9 || byte === 32) return at;
     word.push(byte);
     at++;
   }

@@ -99,6 +99,11 @@ describe('RequestParser', () => {
     assert.deepEqual(one('*0\r\n*-1\r\n\r\n\n   \r\nPING\r\n').commands, [['PING']]);
   });
 
+  it('ends inline commands at a zero byte, as Redis does', () => {
+    assert.deepEqual(one('ECHO a\0b c\r\nPING\r\n\0\r\nPING\r\n').commands, [['ECHO', 'a'], ['PING'], ['PING']]);
+    assert.equal(one('ECHO "a\0"\r\n').error, 'Protocol error: unbalanced quotes in request');
+  });
+
   it('takes blanks, tabs, quotes and escapes in inline commands', () => {
     assert.deepEqual(one('SET\t a   "x\\x41\\n\\"y" \'it\\\'s\'\n').commands, [['SET', 'a', 'xA\n"y', "it's"]]);
     assert.deepEqual(one('SET "" \'\'\r\n').commands, [['SET', '', '']]);
