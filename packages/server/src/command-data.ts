@@ -1,6 +1,6 @@
 /**
- * What Redis 7.0.15 itself says about each command (arity, flags, keys, categories, documentation), read from data/commands.json.
- * `npm run -s record -w packages/server` writes that file.
+ * What Redis 7.0.15 itself says about each command (arity, flags, keys, categories, documentation), read from data/commands.jsonl,
+ * one line a command. `npm run -s record -w packages/server` writes that file.
  */
 import { readFileSync } from 'node:fs';
 
@@ -51,12 +51,15 @@ export interface CommandDoc {
   subcommands?: Record<string, CommandDoc>;
 }
 
+/** One line of the file: a command with its subcommands. */
 export interface CommandData {
-  source: string;
-  info: CommandInfo[];
-  docs: Record<string, CommandDoc>;
+  info: CommandInfo;
+  doc: CommandDoc;
 }
 
-export function loadCommandData(): CommandData {
-  return JSON.parse(readFileSync(new URL('../data/commands.json', import.meta.url), 'utf8')) as CommandData;
+const FILE = new URL('../data/commands.jsonl', import.meta.url);
+
+export function loadCommandData(): CommandData[] {
+  const lines = readFileSync(FILE, 'utf8').trim().split('\n');
+  return lines.map((line) => JSON.parse(line) as CommandData);
 }

@@ -9,11 +9,13 @@ const table = new CommandTable(handlers);
 const find = (name: string) => table.find(Buffer.from(name, 'latin1'));
 
 /** What the project promises, word by word. */
-const PROMISED = `hello auth select ping echo quit reset client command config info memory dbsize flushdb flushall time shutdown
+const PROMISED =
+  `hello auth select ping echo quit reset client command config info memory dbsize flushdb flushall time shutdown
   del unlink exists type expire pexpire expireat pexpireat expiretime pexpiretime ttl pttl persist rename renamenx copy randomkey keys
   scan touch object get set setnx setex psetex getset getdel getex mget mset msetnx incr decr incrby decrby incrbyfloat append strlen
   getrange substr setrange getbit setbit bitcount bitop bitpos lcs multi exec discard watch unwatch`.split(/\s+/);
-const PROMISED_PARTS = `client|id client|getname client|setname client|setinfo client|list client|info client|kill client|no-evict
+const PROMISED_PARTS =
+  `client|id client|getname client|setname client|setinfo client|list client|info client|kill client|no-evict
   client|no-touch client|reply command|count command|docs command|info command|list config|get config|set config|resetstat
   memory|usage memory|stats`.split(/\s+/);
 
@@ -46,7 +48,10 @@ describe('CommandTable', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 20 }), (bytes) => {
         const found = table.find(bytes);
-        assert.equal(found?.name, PROMISED.find((name) => name === Buffer.from(bytes).toString('latin1').toLowerCase()));
+        assert.equal(
+          found?.name,
+          PROMISED.find((name) => name === Buffer.from(bytes).toString('latin1').toLowerCase()),
+        );
       }),
     );
   });

@@ -3,9 +3,9 @@
  * under one hash are compared byte by byte. Subcommands (`CLIENT LIST`) are rare and found by a string.
  */
 import type { Client } from './client.ts';
-import { type CommandData, type CommandDoc, type CommandInfo, loadCommandData } from './command-data.ts';
-import type { ReplyWriter } from './resp/writer.ts';
+import { type CommandDoc, type CommandInfo, loadCommandData } from './command-data.ts';
 import type { Request } from './resp/request.ts';
+import type { ReplyWriter } from './resp/writer.ts';
 
 /** Answers one command. Replies go to `out`; what is thrown becomes an error reply in place of them. */
 export type Handler = (client: Client, request: Request, out: ReplyWriter) => void;
@@ -36,16 +36,17 @@ export interface Command {
 const HASH_SIZE = 512;
 
 export class CommandTable {
-  readonly data: CommandData;
   readonly commands = new Map<string, Command>();
+  private readonly docs = new Map<string, CommandDoc>();
   private readonly buckets: { command: Command; codes: Uint8Array }[][] = [];
 
   constructor(handlers: Handlers) {
-    this.data = loadCommandData();
     for (let i = 0; i < HASH_SIZE; i++) this.buckets.push([]);
-    for (const info of this.data.info) {
+    for (const { info, doc } of loadCommandData()) {
       const command = makeCommand(info, handlers);
       this.commands.set(command.name, command);
+      this.docs.set(command.name, doc);
+      for (const [name, child] of Object.entries(doc.subcommands ?? {})) this.docs.set(name, child);
       const codes = Buffer.from(command.name, 'latin1');
       this.buckets[hashOf(codes)].push({ command, codes });
     }
@@ -69,9 +70,7 @@ export class CommandTable {
   }
 
   doc(command: Command): CommandDoc | undefined {
-    const parent = command.name.split('|')[0];
-    const doc = this.data.docs[parent];
-    return parent === command.name ? doc : doc?.subcommands?.[command.name];
+    return this.docs.get(command.name);
   }
 
   /** Every command and subcommand. */

@@ -107,7 +107,10 @@ export class Config {
     const { parameters } = this;
     parameters.set('maxmemory', {
       get: () => String(this.evictor.maxmemory),
-      set: (text) => setMemory(text, (bytes) => { this.evictor.maxmemory = bytes; }),
+      set: (text) =>
+        setMemory(text, (bytes) => {
+          this.evictor.maxmemory = bytes;
+        }),
     });
     parameters.set('maxmemory-policy', {
       get: () => this.evictor.policy,

@@ -39,7 +39,8 @@ describe('Glob', () => {
     ['?', ''],
     ['*a*a*a', 'aa'],
   ];
-  for (const [pattern, text] of no) it(`'${pattern}' does not take '${text}'`, () => assert.ok(!matches(pattern, text)));
+  for (const [pattern, text] of no)
+    it(`'${pattern}' does not take '${text}'`, () => assert.ok(!matches(pattern, text)));
 
   it('folds case where asked to', () => {
     assert.ok(matches('MAX*', 'maxmemory', true));
@@ -65,9 +66,13 @@ describe('Glob', () => {
   it('ends on any pattern', () => {
     const pattern = fc.string({ unit: fc.constantFrom('a', '-', '[', ']', '^', '\\', '*', '?'), maxLength: 12 });
     fc.assert(
-      fc.property(pattern, fc.string({ unit: fc.constantFrom('a', '-', ']', '\\', '['), maxLength: 8 }), (glob, subject) => {
-        assert.equal(typeof matches(glob, subject), 'boolean');
-      }),
+      fc.property(
+        pattern,
+        fc.string({ unit: fc.constantFrom('a', '-', ']', '\\', '['), maxLength: 8 }),
+        (glob, subject) => {
+          assert.equal(typeof matches(glob, subject), 'boolean');
+        },
+      ),
       { numRuns: 2000 },
     );
   });

@@ -28,7 +28,11 @@ async function start(options: Options): Promise<Server> {
       requirepass: options.requirepass,
       maxclients: options.maxclients,
       policy: options.policy,
-      settings: { threads: String(options.threads), swapFile: options.swapFile ?? tmpdir(), swapSize: options.swapSize },
+      settings: {
+        threads: String(options.threads),
+        swapFile: options.swapFile ?? tmpdir(),
+        swapSize: options.swapSize,
+      },
       onShutdown: () => process.exit(0),
     });
     return server;

@@ -21,10 +21,17 @@ describe('memory sizes', () => {
   });
 
   it('refuses the rest', () => {
-    for (const text of ['', 'abc', '1x', '-1', '1 2', '1e3', '99999999999tb', 'mb']) assert.equal(parseMemory(text), undefined, text);
+    for (const text of ['', 'abc', '1x', '-1', '1 2', '1e3', '99999999999tb', 'mb'])
+      assert.equal(parseMemory(text), undefined, text);
   });
 
   it('writes them for people', () => {
-    assert.deepEqual([0, 1023, 1024, 1536 * 1024, 5 * 1024 ** 3].map(humanBytes), ['0B', '1023B', '1.00K', '1.50M', '5.00G']);
+    assert.deepEqual([0, 1023, 1024, 1536 * 1024, 5 * 1024 ** 3].map(humanBytes), [
+      '0B',
+      '1023B',
+      '1.00K',
+      '1.50M',
+      '5.00G',
+    ]);
   });
 });

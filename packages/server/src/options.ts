@@ -1,7 +1,8 @@
 /** The command line: flags named as in redis.conf, `--name value`. A wrong one is a `FlagError` with the line to print. */
+
+import { EVICTION_POLICIES, type EvictionPolicy } from './evict.ts';
 import { isLoopback } from './loopback.ts';
 import { parseMemory } from './memory-size.ts';
-import { EVICTION_POLICIES, type EvictionPolicy } from './evict.ts';
 
 export interface Options {
   port: number;
@@ -55,8 +56,8 @@ const NAMES = [
 
 /** The options, or 'help'. `allowedBytes` is what the process may use: 100 % for sizes in per cent, and the limit of the budget. */
 export function parseOptions(argv: readonly string[], allowedBytes: number): Options | 'help' {
+  if (argv.includes('--help') || argv.includes('-h')) return 'help';
   const flags = collectFlags(argv);
-  if (flags.has('help')) return 'help';
   const budget = budgetBytes(single(flags, 'budget') ?? DEFAULT_BUDGET, allowedBytes);
   const bind = flags.get('bind') ?? ['127.0.0.1'];
   const requirepass = single(flags, 'requirepass') ?? '';
@@ -82,7 +83,6 @@ function collectFlags(argv: readonly string[]): Map<string, string[]> {
   const flags = new Map<string, string[]>();
   for (let i = 0; i < argv.length; ) {
     const word = argv[i++];
-    if (word === '-h' || word === '--help') return new Map([['help', []]]);
     const match = /^--([a-z-]+)(?:=(.*))?$/s.exec(word);
     if (match === null) throw new FlagError(`'${word}' is no flag; --help lists them`);
     const [, name, attached] = match;
@@ -91,7 +91,8 @@ function collectFlags(argv: readonly string[]): Map<string, string[]> {
     const values = attached === undefined ? [] : [attached];
     if (attached === undefined) while (i < argv.length && !argv[i].startsWith('--')) values.push(argv[i++]);
     if (values.length === 0) throw new FlagError(`--${name} needs a value`);
-    if (values.length > 1 && name !== 'bind') throw new FlagError(`--${name} takes one value, not '${values.join(' ')}'`);
+    if (values.length > 1 && name !== 'bind')
+      throw new FlagError(`--${name} takes one value, not '${values.join(' ')}'`);
     flags.set(name, values);
   }
   return flags;
@@ -105,16 +106,20 @@ function integer(flags: Map<string, string[]>, name: string, otherwise: number, 
   const text = single(flags, name);
   if (text === undefined) return otherwise;
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= min && value <= max)) throw new FlagError(`--${name} must be a number of ${min} to ${max}, not '${text}'`);
+  if (!(value >= min && value <= max))
+    throw new FlagError(`--${name} must be a number of ${min} to ${max}, not '${text}'`);
   return value;
 }
 
 function budgetBytes(text: string, allowedBytes: number): number {
   const percent = /^(\d{1,3}(?:\.\d+)?)%$/.exec(text);
   const bytes = percent === null ? parseMemory(text) : Math.floor((allowedBytes * Number(percent[1])) / 100);
-  if (bytes === undefined || bytes === 0) throw new FlagError(`--budget must be a size like 512MiB or 40%, not '${text}'`);
+  if (bytes === undefined || bytes === 0)
+    throw new FlagError(`--budget must be a size like 512MiB or 40%, not '${text}'`);
   if (bytes > allowedBytes) {
-    throw new FlagError(`--budget ${text} is ${bytes} bytes, more than the ${allowedBytes} this machine or container allows`);
+    throw new FlagError(
+      `--budget ${text} is ${bytes} bytes, more than the ${allowedBytes} this machine or container allows`,
+    );
   }
   return bytes;
 }
@@ -128,7 +133,9 @@ function swapBytes(text: string | undefined, budget: number): number {
 }
 
 function threads(flags: Map<string, string[]>): number | 'auto' {
-  return single(flags, 'threads') === 'auto' || !flags.has('threads') ? 'auto' : integer(flags, 'threads', 0, 0, THREADS_MAX);
+  return single(flags, 'threads') === 'auto' || !flags.has('threads')
+    ? 'auto'
+    : integer(flags, 'threads', 0, 0, THREADS_MAX);
 }
 
 function policy(text: string): EvictionPolicy {

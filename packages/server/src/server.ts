@@ -3,7 +3,7 @@
  * command table, the keyspace. Everything happens on one thread, one command at a time, so every command is atomic.
  */
 import { randomBytes } from 'node:crypto';
-import { createServer, type AddressInfo, type Server as NetServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server as NetServer, type Socket } from 'node:net';
 import type { Client } from './client.ts';
 import { CommandTable } from './command-table.ts';
 import { allHandlers } from './commands/all.ts';

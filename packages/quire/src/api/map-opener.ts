@@ -2,7 +2,6 @@
  * Opens maps: three regions (index, heap, meta) and a control block under one name. A map without a name gets one
  * nobody else can ask for.
  */
-import { randomUUID } from 'node:crypto';
 import { QuireError } from '../base/errors.ts';
 import { GIB } from '../base/units.ts';
 import { PageMap } from '../map/page-map.ts';
@@ -17,34 +16,73 @@ const HEAP_BYTES = 16 * 1024 * GIB;
 const INDEX_BYTES = 1024 * GIB;
 const META_BYTES = 256 * GIB;
 
+/** Words of the control block behind those of the map itself (map/control.ts): numbers of the index region (+ 1) and the meta region. */
+const PARTS = 1000;
+const PARTS_FAILED = -1;
+/** Making two regions takes microseconds; a thread that died in between must not stop the others for ever. */
+const PARTS_WAIT_MS = 5000;
+
 interface OpenSpaces {
   readonly map: PageMap;
   close(): void;
 }
 
+/**
+ * The heap region carries the name, and its uses are the map's: whoever makes it makes the other two, nameless, and leaves their numbers in the control block; whoever gives up
+ * the last use closes all three. So there is one count and one moment at which the map is there or gone.
+ */
 function openSpaces(memory: Memory, thread: number, name: string, options: PageMapOptions): OpenSpaces {
-  const base = `map:${name === '' ? randomUUID() : name}`;
-  const regions: number[] = [];
+  const info = openRegion(memory, name === '' ? '' : `map:${name}`, chunksFor(HEAP_BYTES));
+  const heap = new RegionSpace(memory, info.region, HEAP_BYTES);
+  let parts: [RegionSpace, RegionSpace] | undefined;
+  let isClosed = false;
   const close = (): void => {
-    for (const region of regions.splice(0)) closeRegion(memory, region);
-  };
-  const open = (part: string, bytes: number): RegionSpace => {
-    const info = openRegion(memory, `${base}:${part}`, chunksFor(bytes));
-    regions.push(info.region);
-    return new RegionSpace(memory, info.region, bytes);
+    if (isClosed) return;
+    isClosed = true;
+    heap.close();
+    for (const space of parts ?? []) space.close();
+    // Read before the control block goes with the heap.
+    const regions = parts?.map((space) => space.region) ?? [];
+    if (closeRegion(memory, info.region)) for (const region of regions) closeRegion(memory, region);
   };
   try {
-    const spaces = { index: open('i', INDEX_BYTES), heap: open('h', HEAP_BYTES), meta: open('m', META_BYTES) };
-    const control = controlWords(memory, spaces.heap.region);
-    if (control === undefined)
-      throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no memory for the control block of a map');
-    const settings = { ...options, threadId: thread };
-    const map = PageMap.open(spaces, control, settings);
+    const control = controlWords(memory, info.region);
+    parts = info.created ? makeParts(memory, control) : findParts(memory, control);
+    const map = PageMap.open({ index: parts[0], heap, meta: parts[1] }, control, { ...options, threadId: thread });
     return { map, close };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+function makeParts(memory: Memory, control: Int32Array): [RegionSpace, RegionSpace] {
+  const made: RegionSpace[] = [];
+  try {
+    for (const bytes of [INDEX_BYTES, META_BYTES]) {
+      made.push(new RegionSpace(memory, openRegion(memory, '', chunksFor(bytes)).region, bytes));
+    }
+  } catch (error) {
+    for (const space of made) closeRegion(memory, space.region);
+    Atomics.store(control, PARTS, PARTS_FAILED);
+    Atomics.notify(control, PARTS);
+    throw error;
+  }
+  Atomics.store(control, PARTS + 1, made[1].region);
+  // Last: pairs with the load of findParts.
+  Atomics.store(control, PARTS, made[0].region + 1);
+  Atomics.notify(control, PARTS);
+  return [made[0], made[1]];
+}
+
+function findParts(memory: Memory, control: Int32Array): [RegionSpace, RegionSpace] {
+  Atomics.wait(control, PARTS, 0, PARTS_WAIT_MS);
+  const index = Atomics.load(control, PARTS) - 1;
+  if (index < 0) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the thread that was making this map gave up');
+  return [
+    new RegionSpace(memory, index, INDEX_BYTES),
+    new RegionSpace(memory, Atomics.load(control, PARTS + 1), META_BYTES),
+  ];
 }
 
 export function openMap<K extends MapKey, V>(

@@ -1,6 +1,7 @@
 /** Quire: an instance as one thread sees it. */
 import { threadId } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { parseBytes } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
@@ -10,7 +11,7 @@ import { WorkerPool } from '../daemons/worker-pool.ts';
 import type { PageMap } from '../map/page-map.ts';
 import type { PageMapOptions } from '../map/page-map-options.ts';
 import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
-import { formatInstance, joinInstance } from '../vm/instance.ts';
+import { formatInstance, viewNodes } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { Memory } from '../vm/memory.ts';
 import { RegionSpace } from '../vm/region-space.ts';
@@ -22,7 +23,7 @@ import {
   REGION_BYTES_MAX,
   regionsInUse,
 } from '../vm/region-table.ts';
-import { attachThread, clearPins, detachThread, liveThreads } from '../vm/thread-slot.ts';
+import { abandonThread, attachThread, clearPins, detachThread, liveThreads } from '../vm/thread-slot.ts';
 import { openByteMap, openMap } from './map-opener.ts';
 import { type QuireOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import { Region, type RegionOwner } from './region.ts';
@@ -119,19 +120,14 @@ export class Quire implements AsyncDisposable {
    * ERR_QUIRE_OUT_OF_MEMORY (no thread slot left).
    */
   static attach(handle: QuireHandle): Quire {
-    if (typeof handle !== 'object' || handle === null || !Array.isArray(handle.memories)) {
-      throw invalidArg('handle', "the 'handle' of an open Quire", handle);
-    }
-    const factory = (memory: WebAssembly.Memory) => instantiateKernel(handle.module, memory);
-    const { nodes, thread } = joinInstance(handle.memories, factory);
+    const nodes = viewHandle(handle);
     const memory = new Memory(nodes, handle.fd === -1 ? undefined : new FileDevice(handle.fd), handle.hasSwap);
+    memory.checkAlive();
     try {
-      memory.checkAlive();
+      return new Quire(memory, attachThread(nodes), handle, undefined);
     } catch (error) {
-      detachThread(nodes, thread);
-      throw error;
+      throw memory.latch(error);
     }
-    return new Quire(memory, thread, handle, undefined);
   }
 
   /** What another thread attaches with. */
@@ -206,7 +202,12 @@ export class Quire implements AsyncDisposable {
 
   /** Lets inline daemons (`threads: 0`) work; with daemon threads it does nothing. */
   poll(): void {
-    this.inline?.poll();
+    this.checkOpen();
+    try {
+      this.inline?.poll();
+    } catch (error) {
+      throw this.memory.latch(error);
+    }
   }
 
   /**
@@ -227,7 +228,7 @@ export class Quire implements AsyncDisposable {
     const failed = Atomics.load(nodes[0].words, L.H_STATE) !== L.STATE_OPEN;
     if (!failed) for (const child of [...this.children]) child.close();
     if (this.owns === undefined) {
-      detachThread(nodes, this.thread);
+      this.leave();
       return;
     }
     await this.owns.pool.close();
@@ -235,7 +236,7 @@ export class Quire implements AsyncDisposable {
       if (!failed) this.checkReturned();
     } finally {
       for (const node of nodes) Atomics.compareExchange(node.words, L.H_STATE, L.STATE_OPEN, L.STATE_CLOSED);
-      detachThread(nodes, this.thread);
+      this.leave();
       // A thread that is still attached may be about to write to this descriptor, and its number may soon name
       // another file: then it stays open.
       if (this.owns.file !== undefined && liveThreads(nodes[0]) === 0) closeSwapFile(this.owns.file);
@@ -268,6 +269,13 @@ export class Quire implements AsyncDisposable {
     };
   }
 
+  /** A failed instance may hold a lock for ever: then only the thread slot is given up. */
+  private leave(): void {
+    const { nodes } = this.memory;
+    if (Atomics.load(nodes[0].words, L.H_STATE) === L.STATE_FAILED) abandonThread(nodes, this.thread);
+    else detachThread(nodes, this.thread);
+  }
+
   private checkOpen(): void {
     if (this.closing !== undefined) throw new QuireError('ERR_QUIRE_CLOSED', 'the instance is closed');
     this.memory.checkAlive();
@@ -282,6 +290,17 @@ export interface MapOptions<K extends MapKey, V> extends Omit<QuireMapOptions<K,
 interface OwnedParts {
   readonly pool: WorkerPool;
   readonly file: FileDevice | undefined;
+}
+
+/** Views of the nodes that a handle names. Throws ERR_QUIRE_INVALID_ARG for anything that is none. */
+function viewHandle(handle: QuireHandle): Node[] {
+  try {
+    const memories = [...handle.memories];
+    if (memories.length === 0 || !Number.isInteger(handle.fd)) throw new TypeError('no memories, or no descriptor');
+    return viewNodes(memories, (memory) => instantiateKernel(handle.module, memory));
+  } catch (error) {
+    throw Object.assign(invalidArg('handle', "the 'handle' of an open Quire", handle), { cause: error });
+  }
 }
 
 function checkName(what: string, name: unknown, bytesMax = NAME_BYTES_MAX): string {

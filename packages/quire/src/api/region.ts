@@ -137,22 +137,19 @@ export class Region implements Disposable {
   async writeAsync(offset: number, bytes: Uint8Array): Promise<void> {
     checkBytes('bytes', bytes);
     checkSpan(offset, bytes.length, this.size);
-    await this.prefetch(offset, Math.min(1, bytes.length));
-    if (bytes.length > 1) await this.prefetch(offset + bytes.length - 1, 1);
+    await this.prefetchEnds(offset, bytes.length);
     this.write(offset, bytes);
   }
 
   async fillAsync(offset: number, length: number, byte = 0): Promise<void> {
     checkSpan(offset, length, this.size);
-    await this.prefetch(offset, Math.min(1, length));
-    if (length > 1) await this.prefetch(offset + length - 1, 1);
+    await this.prefetchEnds(offset, length);
     this.fill(offset, length, byte);
   }
 
   async discardAsync(offset: number, length: number): Promise<void> {
     checkSpan(offset, length, this.size);
-    if (offset % PAGE_BYTES !== 0) await this.prefetch(offset, Math.min(1, length));
-    if ((offset + length) % PAGE_BYTES !== 0 && length > 1) await this.prefetch(offset + length - 1, 1);
+    await this.prefetchEnds(offset, length);
     this.discard(offset, length);
   }
 
@@ -173,6 +170,16 @@ export class Region implements Disposable {
     }
   }
 
+  /** Pages changed in part need their old bytes. Those overwritten whole do not, and may be unreadable. */
+  private async prefetchEnds(offset: number, length: number): Promise<void> {
+    const end = offset + length;
+    const first = Math.floor(offset / PAGE_BYTES);
+    const last = Math.floor((end - 1) / PAGE_BYTES);
+    const endIsPart = end % PAGE_BYTES !== 0;
+    if (length > 0 && (offset % PAGE_BYTES !== 0 || (endIsPart && first === last))) await this.prefetch(offset, 1);
+    if (length > 0 && endIsPart && first !== last) await this.prefetch(end - 1, 1);
+  }
+
   /**
    * Releases the pins of this object and its use of the region. The last user's close frees all its pages.
    * Idempotent.
@@ -181,6 +188,7 @@ export class Region implements Disposable {
     if (this.isClosed) return;
     for (const pin of this.pins) pin.release();
     this.isClosed = true;
+    this.space.close();
     this.owner.forget(this);
   }
 

@@ -6,6 +6,16 @@
  */
 export const LOADS_STAY_IN_ORDER = process.arch === 'x64' || process.arch === 'ia32';
 
+/**
+ * The store that tells readers "this is going away" must be seen before any later store that spoils what they read. On
+ * weakly ordered machines a single atomic read-modify-write lets plain stores after it overtake its own store; a
+ * second one on the same word cannot be done before the first, and nothing passes the load half of the second.
+ */
+export function announce(words: Int32Array, at: number): void {
+  Atomics.add(words, at, 1);
+  if (!LOADS_STAY_IN_ORDER) Atomics.or(words, at, 0);
+}
+
 export function closingLoad(words: Int32Array, at: number): number {
   return LOADS_STAY_IN_ORDER ? Atomics.load(words, at) : Atomics.or(words, at, 0);
 }

@@ -6,10 +6,10 @@
  *   pin      FROZEN while nobody may pin it, else the number of pins. See the protocol.
  *   version  moves each time what the frame holds stops being what a reader may have found it by (unmap, free, migrate)
  *   next,prev  list links (free list, LRU, zspage fullness); 0 ends a list
+ *              prev of NEW, COMPRESSING (on no list): id of the thread at work on it
  *   owner    REGION: word index of the page-table entry · ZS: packed zspage state, or the head frame · RAW: the slot
  *   slot     REGION: slot of its clean copy or of its swap-out in flight + 1, 0 none · ZS: next frame of the zspage
- *   touch    1 when used since the LRU last looked; plain stores, races lose a hint at most
- *            NEW, COMPRESSING: id of the thread at work on it
+ *   touch    1 when used since the LRU last looked; plain stores by anybody at any time, races lose a hint at most
  *
  * Pin protocol (after the kernel's page_ref_freeze):
  *   pin      add 1; if the result is below 0 the frame is frozen: subtract 1 again and take the slow path.
@@ -19,6 +19,7 @@
  * Everything but a mapped page is frozen, free frames too, so a stale reader can never pin what is not a mapped page.
  */
 import type { Pfn } from '../base/units.ts';
+import { announce } from './fence.ts';
 import type { Node } from './node.ts';
 
 export const KIND_RESERVED = 0; // static tables, and the inside of a block
@@ -81,5 +82,5 @@ export function thawLocked(node: Node, pfn: Pfn, pins: number): void {
 
 /** Tells optimistic readers that what they found in this frame is gone. Pairs with the closing load of `closeRead`. */
 export function bumpVersionLocked(node: Node, pfn: Pfn): void {
-  Atomics.add(node.words, node.versionAt + pfn, 1);
+  announce(node.words, node.versionAt + pfn);
 }

@@ -2,20 +2,20 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import * as frame from './frame.ts';
-import * as layout from './layout.ts';
-import * as tableSlab from '../page-alloc/table-slab.ts';
+import { MIB, PAGE_BYTES } from '../base/units.ts';
 import * as control from '../map/control.ts';
 import * as entryWord from '../map/entry-word.ts';
 import * as hashIndex from '../map/hash-index.ts';
 import * as record from '../map/record.ts';
 import * as runMeta from '../map/run-meta.ts';
 import * as mapClasses from '../map/size-class.ts';
+import * as tableSlab from '../page-alloc/table-slab.ts';
 import * as fileSegments from '../swap/file-segments.ts';
 import * as poolClasses from '../swap/size-classes.ts';
 import * as slotWord from '../swap/slot-word.ts';
 import * as zsPool from '../swap/zs-pool.ts';
-import { MIB, PAGE_BYTES } from '../base/units.ts';
+import * as frame from './frame.ts';
+import * as layout from './layout.ts';
 
 const DOCUMENT = new URL('../../../../docs/memory-layout.md', import.meta.url);
 
@@ -78,7 +78,8 @@ test('memory-layout.md leaves no constant of the layout out', () => {
   const quoted = new Set(quotedConstants(text).map(({ module, name }) => `${module} ${name}`));
   for (const module of COMPLETE) {
     for (const [name, value] of Object.entries(MODULES[module])) {
-      if (typeof value === 'number') assert.ok(quoted.has(`${module} ${name}`), `${module}: ${name} is not in the document`);
+      if (typeof value === 'number')
+        assert.ok(quoted.has(`${module} ${name}`), `${module}: ${name} is not in the document`);
     }
   }
 });

@@ -3,7 +3,7 @@
  * WebAssembly.Memory:
  *
  *   header | locks | counters | thread slots | region slots | sequence words | cluster roots | size-class heads | ring | crc table
- *   frame table (eight parallel arrays, one word per frame each) | pageblock types | page frames ...
+ *   frame table (eight parallel arrays, one word per frame each) | pageblock types | shadows | page frames ...
  *
  * Offsets named `...At` are word indices into the node's Int32Array. Another thread attaches from the header alone:
  * it checks magic, version and geometry and derives every offset below from the number of frames.
@@ -103,7 +103,6 @@ export const H_RAW_FRAMES = words(1);
 export const H_SAME_SLOTS = words(1);
 export const H_FILE_SLOTS = words(1);
 export const H_SLOTS_USED = words(1);
-export const H_CLUSTER_NEXT = words(1);
 export const H_CLUSTER_FREE = words(1);
 export const H_CLUSTER_PARTIAL = words(10);
 export const H_CLUSTERS_USED = words(1);
@@ -118,9 +117,10 @@ export const H_FILE_OPEN_GRANULE = words(1);
 export const H_FILE_FREE_SEGMENT = words(1);
 export const H_FILE_NEXT_SEGMENT = words(1);
 export const H_FILE_FREE_COUNT = words(1);
-export const H_FILE_BAD_COUNT = words(1);
 export const H_CLEAN_COPIES = words(1);
 export const H_REGION_PAGES = words(1);
+/** First granule + 1 of the batch that the demoter or cleaner is writing, 0 when none. */
+export const H_FILE_BATCH = words(1);
 
 export const BUDDY_AT = line(MIGRATE_TYPES * 10 * 2); // [type][order] → head, count
 export const THREAD_WORDS = 32;
@@ -163,7 +163,6 @@ export const AREA_COUNTERS = 124 * 1024;
 export const R_STATE = 0; // 0 free, 1 in use
 export const R_GENERATION = 1; // moves when a leaf table is freed or the region closes
 export const R_CHUNKS_LOW = 2; // size in chunks (≤ 2^24)
-export const R_KIND = 3; // 0 region, 1 part of a map
 export const R_CONTROL = 4; // pfn of the map's control frame
 export const R_REFS = 5;
 export const R_NAME_BYTES = 6;
@@ -185,6 +184,9 @@ export interface NodeGeometry {
   readonly frames: number;
   readonly frameTableAt: number;
   readonly blocksAt: number;
+  /** Shadow bytes: `shadows` of them, a power of two, from this byte of the node. */
+  readonly shadowsByte: number;
+  readonly shadows: number;
   /** First frame that belongs to the page allocator. */
   readonly firstFree: number;
 }
@@ -196,10 +198,13 @@ export function nodeGeometry(bytes: number): NodeGeometry {
   const frames = bytes / PAGE_BYTES;
   const frameTableAt = STATIC_WORDS;
   const blocksAt = frameTableAt + frames * FRAME_ARRAYS;
-  const endAt = blocksAt + Math.ceil(frames / 512);
+  const shadowsAt = blocksAt + Math.ceil(frames / 512);
+  // Twice the frames: slots are handed out from the lowest, so they share a byte only when more than that are in use.
+  const shadows = 2 ** Math.ceil(Math.log2(2 * frames));
+  const endAt = shadowsAt + shadows / 4;
   const firstFree = Math.ceil(endAt / PAGE_WORDS);
   assert(firstFree + 64 < frames, 'node too small for its tables', firstFree, frames);
-  return { bytes, frames, frameTableAt, blocksAt, firstFree };
+  return { bytes, frames, frameTableAt, blocksAt, shadowsByte: shadowsAt * 4, shadows, firstFree };
 }
 
 /* Static checks: cheap, run at load, so a wrong edit of this file fails every test at once. */

@@ -21,6 +21,11 @@ const OWNER_MASK = 0xff;
 const SPINS = 200;
 /** A sleeper looks again by itself, so that a lost wake-up costs a delay and never a hang. */
 const SLEEP_MS = 2;
+/**
+ * Sleeps before the holder counts as dead: 10 s of this thread's own time, so that a suspended process does not count. A thread that waits synchronously cannot hear
+ * that a worker ended; without a bound it would wait for ever.
+ */
+const SLEEPS_MAX = 5000;
 
 export function acquire(words: Int32Array, at: number, me: number): void {
   if (Atomics.compareExchange(words, at, 0, me) !== 0) acquireSlow(words, at, me);
@@ -31,7 +36,7 @@ function acquireSlow(words: Int32Array, at: number, me: number): void {
   for (let spin = 0; spin < SPINS; spin++) {
     if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, me) === 0) return;
   }
-  for (;;) {
+  for (let sleeps = 0; sleeps < SLEEPS_MAX; ) {
     const seen = Atomics.load(words, at);
     if (seen === 0) {
       // Taken as contended: others may still sleep, and only a contended release wakes them.
@@ -40,8 +45,9 @@ function acquireSlow(words: Int32Array, at: number, me: number): void {
     }
     const marked = seen | CONTENDED;
     if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
-    Atomics.wait(words, at, marked, SLEEP_MS);
+    if (Atomics.wait(words, at, marked, SLEEP_MS) === 'timed-out') sleeps++;
   }
+  assert(false, 'node lock held for 10 s: its holder died', ownerOf(words, at), me);
 }
 
 export function tryAcquire(words: Int32Array, at: number, me: number): boolean {

@@ -28,6 +28,8 @@ export class Node {
   readonly slotAt: number;
   readonly touchAt: number;
   readonly blocksAt: number;
+  readonly shadowsByte: number;
+  readonly shadowMask: number;
 
   /** This thread's id (1…255), slot number, slot base and area, set by `attachThread`. */
   thread = 0;
@@ -66,6 +68,8 @@ export class Node {
     this.slotAt = at(6);
     this.touchAt = at(7);
     this.blocksAt = geometry.blocksAt;
+    this.shadowsByte = geometry.shadowsByte;
+    this.shadowMask = geometry.shadows - 1;
   }
 
   lock(): void {

@@ -35,7 +35,12 @@ export class WorkerPool {
 
   /** Starts `count` workers; the first scans too. Resolves when all have joined. */
   async open(count: number): Promise<void> {
-    await Promise.all(Array.from({ length: count }, (_, index) => this.launch(index)));
+    try {
+      await Promise.all(Array.from({ length: count }, (_, index) => this.launch(index)));
+    } catch (error) {
+      await this.close(); // those that did start
+      throw error;
+    }
   }
 
   /** Worker of daemon `index`, for tests that kill one. */

@@ -35,7 +35,7 @@ export function allocLocked(node: Node, order: number, type: number, gfp: number
   if (pfn === NO_PFN) return NO_PFN;
   words[L.H_FREE_FRAMES] = free - (1 << order);
   setKindLocked(node, pfn, kind, order);
-  words[node.touchAt + pfn] = node.thread;
+  words[node.prevAt + pfn] = node.thread; // whose it is until it is on a list
   return pfn;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Tables smaller than a frame: leaf page tables and cluster tables (2 KiB), shadow tables (512 B). A frame of kind
+ * Tables smaller than a frame: leaf page tables and cluster tables (2 KiB), smaller ones of 512 B. A frame of kind
  * TABLE is cut in 2 or 8; the frame table keeps
  * which parts are in use:  owner = bitmap of used parts | size code << 8;  next/prev link the frames that have a part free.
  * Parts come zeroed. A table is named by the word index of its first word.

@@ -1,5 +1,7 @@
 /**
- * Refault distance (mm/workingset.c; Weiner 2014), in a byte a slot.
+ * Refault distance (mm/workingset.c; Weiner 2014), in a byte a slot. The bytes are a static array of twice the node's
+ * frames, indexed by the slot number modulo its length: any thread may read and write them at any time, for whatever
+ * slot, without a lock. A slot beyond the length shares its byte with a lower one, which costs a wrong guess at most.
  *
  * The node's age counts evictions and transient touches. When a page leaves memory, or is read transiently, its
  * slot's shadow byte takes the age, in buckets of 1/32 of the node's frames, modulo 256. At the next touch
@@ -18,6 +20,11 @@ import type { Node } from '../arena/node.ts';
 const BUCKETS = 32;
 /** A touch within this share of memory promotes: 1/8 favours data that is hot now over data that comes round evenly. */
 export const PROMOTE_BUCKETS = 4;
+
+/** Byte of the node that holds the slot's shadow. */
+export function shadowByteAt(node: Node, slot: number): number {
+  return node.shadowsByte + (slot & node.shadowMask);
+}
 
 export function ageBucket(node: Node): number {
   const bucket = Math.floor((node.words[L.H_AGE] >>> 0) / (node.frames / BUCKETS)) & 0xff;

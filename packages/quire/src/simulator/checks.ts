@@ -69,7 +69,7 @@ function readPage(world: World, thread: LogicalThread, space: RegionSpace, plan:
 /** Every entry of the map; a map that lost a page may miss some. */
 export function checkMap(world: World, worker: MapWorker, model: MapModel): void {
   for (const key of [...model.keys()]) {
-    const read = model.beginRead(key);
+    const read = model.beginRead(key, world.nowMs);
     try {
       const value = worker.map.get(new TextEncoder().encode(key));
       model.endRead(read, value, world.nowMs);

@@ -29,7 +29,9 @@ export interface PendingRead {
 export class FaultyDevice {
   faultsOn = true;
   readonly pending: PendingRead[] = [];
+  /** Failures of any kind so far, and reads that gave wrong bytes or none. */
   injected = 0;
+  spoiltReads = 0;
   private readonly random: Random;
   private readonly rates: FaultRates;
   private readonly bytesPerNode: number;
@@ -74,6 +76,7 @@ export class FaultyDevice {
       return length;
     }
     this.injected++;
+    this.spoiltReads++;
     onFault();
     const kind = this.random.below(3);
     if (kind === 0) throw systemError('EIO');
@@ -118,6 +121,7 @@ export class FaultyDevice {
         if (!early) this.copyOut(offset, target, start, length);
         if (!fails) return resolve(length);
         this.injected++;
+        this.spoiltReads++;
         onFault();
         if (kind === 0) return reject(systemError('EIO'));
         if (kind === 1) return resolve(this.random.below(length));
@@ -136,6 +140,7 @@ export class FaultyDevice {
   private mayLose(offset: number, length: number, among?: ReadonlySet<number>): void {
     const first = Math.floor(offset / FILE_GRANULE_BYTES) - 17;
     const last = Math.ceil((offset + length) / FILE_GRANULE_BYTES);
+    this.spoiltReads++;
     for (let granule = first; granule < last; granule++) {
       const slot = this.objects.get(granule);
       if (slot === undefined || (among !== undefined && !among.has(granule))) continue;

@@ -13,6 +13,7 @@ export type Held = Entry | undefined;
 
 export interface MapRead {
   readonly key: string;
+  readonly startMs: number;
   readonly seen: Held[];
 }
 
@@ -29,8 +30,8 @@ export class MapModel {
     return this.entries.size;
   }
 
-  beginRead(key: string): MapRead {
-    const read = { key, seen: [this.entries.get(key), ...(this.doubts.get(key) ?? [])] };
+  beginRead(key: string, startMs: number): MapRead {
+    const read = { key, startMs, seen: [this.entries.get(key), ...(this.doubts.get(key) ?? [])] };
     this.reads.add(read);
     return read;
   }
@@ -43,8 +44,9 @@ export class MapModel {
     this.dropRead(read);
     if (value === undefined && this.isDamaged) return;
     for (const held of read.seen) {
-      const live = held !== undefined && (held.expiresAtMs === 0 || held.expiresAtMs > nowMs) ? held.value : undefined;
-      if (value === undefined ? live === undefined : live !== undefined && Buffer.compare(live, value) === 0) return;
+      // Time goes on during a read: what expires in it may be found or not.
+      if (value === undefined && (held === undefined || isExpired(held, nowMs))) return;
+      if (value !== undefined && held !== undefined && !isExpired(held, read.startMs) && Buffer.compare(held.value, value) === 0) return;
     }
     const found = value === undefined ? 'nothing' : `${value.length} bytes`;
     const wanted = read.seen.map((held) => (held === undefined ? 'nothing' : `${held.value.length} bytes until ${held.expiresAtMs}`));
@@ -126,4 +128,8 @@ export class MapModel {
     for (const key of [...this.entries.keys()]) this.put(key, undefined);
     this.doubts.clear();
   }
+}
+
+function isExpired(entry: Entry, nowMs: number): boolean {
+  return entry.expiresAtMs !== 0 && entry.expiresAtMs <= nowMs;
 }

@@ -107,7 +107,9 @@ export class RegionModel {
       const page = this.page(number);
       const patch = { from, to, bytes: bytes.subarray(done, done + to - from), active: true, contested: false };
       for (const other of page.patches) {
-        if (other.active && overlaps(other, from, to)) other.contested = patch.contested = true;
+        if (!overlaps(other, from, to)) continue;
+        other.contested = true;
+        if (other.active) patch.contested = true;
       }
       page.patches.push(patch);
       for (const watch of page.watches) watch.patches.push(patch);

@@ -73,6 +73,7 @@ export class AsyncWork {
   /** Runs in microtasks, in the step that delivers the answer of the device. */
   private follow(promise: Promise<void>, done: () => void, isExpected: (error: unknown) => boolean): void {
     this.pending++;
+    this.world.asyncThreads.add(this.thread);
     promise
       .then(done, (error: unknown) => {
         if (!isExpected(error)) throw error;

@@ -19,6 +19,8 @@ export interface Shape {
   /** Points between two preemptions, on average; 0: none. */
   readonly preemptEvery: number;
   readonly depthMax: number;
+  /** Steps of others at one preemption, at most. */
+  readonly burstMax: number;
   /** Share of pages that do not compress. */
   readonly randomShare: number;
 }
@@ -49,6 +51,7 @@ export function drawShape(random: Random): Shape {
     },
     preemptEvery: random.pick([0, 20, 60, 200, 1000]),
     depthMax: random.between(2, 4),
+    burstMax: random.pick([1, 3, 20]),
     randomShare: random.pick([0, 0.1, 0.5]),
   };
 }

@@ -71,6 +71,8 @@ export class World {
   tick = 0;
   /** What went wrong first; nothing runs after it. */
   failure: unknown;
+  /** Threads with work in microtasks. */
+  readonly asyncThreads = new Set<LogicalThread>();
   /** Changes of the map that are under way. */
   mapChanges = 0;
 

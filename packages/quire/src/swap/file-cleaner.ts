@@ -21,12 +21,16 @@ import { peekSlot, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 const LIVE_SHARE_MAX = 0.9;
 /** Segments looked at for a victim: enough for a good one, bounded work. */
 const CANDIDATES = 1024;
+/** Bad segments remembered: one must not keep the cleaner from all others. */
+const AVOIDED_MAX = 64;
 const PIECE_GRANULES = Math.floor(L.AREA_STAGING_BYTES / F.FILE_GRANULE_BYTES);
 
 export class FileCleaner {
   private readonly node: Node;
   private readonly device: Device;
   private hand = 0;
+  /** Segments that could not be emptied (unreadable, or a damaged header hides an object), by number modulo the length. */
+  private readonly avoided = new Int32Array(AVOIDED_MAX).fill(-1);
   private readonly slots = new Int32Array(PIECE_GRANULES);
   private readonly from = new Int32Array(PIECE_GRANULES);
   private readonly to = new Int32Array(PIECE_GRANULES);
@@ -40,14 +44,23 @@ export class FileCleaner {
   clean(): boolean {
     const { node } = this;
     node.lock();
-    const segment = node.words[L.H_DEMOTE_BUSY] === 0 ? this.pickLocked() : -1;
+    const segment = node.words[L.H_DEMOTE_BUSY] === 0 ? this.pickAgainLocked() : -1;
     if (segment >= 0) node.words[L.H_DEMOTE_BUSY] = node.thread;
     node.unlock();
     if (segment < 0) return false;
-    const done = this.cleanSegment(segment);
+    const done = this.cleanSegment(segment) && !this.hasLive(segment);
+    if (!done) this.avoided[segment % AVOIDED_MAX] = segment;
     Atomics.store(node.words, L.H_DEMOTE_BUSY, 0);
     if (done) node.counters[C.file_segments_cleaned]++;
     return done;
+  }
+
+  /** Segments that could not be emptied get their next turn when there is no other. */
+  private pickAgainLocked(): number {
+    const segment = this.pickLocked();
+    if (segment >= 0) return segment;
+    this.avoided.fill(-1);
+    return this.pickLocked();
   }
 
   private pickLocked(): number {
@@ -58,7 +71,7 @@ export class FileCleaner {
     for (let step = 0; step < Math.min(used, CANDIDATES); step++) {
       this.hand = (this.hand + 1) % used;
       const word = node.words[F.segmentAt(node, this.hand)];
-      if (F.segmentState(word) !== F.SEGMENT_CLOSED) continue;
+      if (F.segmentState(word) !== F.SEGMENT_CLOSED || this.avoided[this.hand % AVOIDED_MAX] === this.hand) continue;
       const share = F.segmentLive(word) / Math.max(1, F.segmentWritten(word));
       if (share < bestShare) {
         best = this.hand;

@@ -87,12 +87,14 @@ export function reserveLocked(node: Node, granules: number, spare: number): numb
   words[L.H_FILE_OPEN_GRANULE] += granules;
   // A batch in flight counts as one live object, so that the segment cannot be reused before its writer is done.
   addLive(node, Math.floor(first / SEGMENT_GRANULES), 1, 0);
+  words[L.H_FILE_BATCH] = first + 1;
   return first;
 }
 
 /** The batch reserved at `granule` is done: `live` of its `written` objects are in use. */
 export function commitLocked(node: Node, granule: number, live: number, written: number): void {
   const segment = Math.floor(granule / SEGMENT_GRANULES);
+  node.words[L.H_FILE_BATCH] = 0;
   addLive(node, segment, live - 1, written);
   freeIfEmpty(node, segment);
 }

@@ -116,9 +116,10 @@ export class Reclaimer {
     const sweepsMax = Math.ceil((2 * frames) / SWEEP_FRAMES_MAX) + 1;
     for (let sweep = 0; sweep < sweepsMax && words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] > 0; sweep++) {
       const outcome = this.demoter.demote();
-      if (outcome === DEMOTED_SOME || outcome === DEMOTED_BUSY) return true;
+      if (outcome === DEMOTED_SOME) return true;
       if (outcome === DEMOTED_FILE_FULL) return this.cleaner?.clean() === true;
-      if (outcome === DEMOTED_IO_ERROR) return false;
+      // Busy is no progress of ours: kswapd goes on to compress, direct reclaim waits a little (direct-reclaim.ts).
+      if (outcome === DEMOTED_IO_ERROR || outcome === DEMOTED_BUSY) return false;
     }
     return false;
   }

@@ -35,7 +35,7 @@ import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { lruAddLocked, lruRemoveLocked, lruTail, refillInactiveLocked, testAndClearTouch } from '../reclaim/lru.ts';
-import { advanceAge, ageBucket } from '../reclaim/working-set.ts';
+import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, dropSlotLocked } from './storage.ts';
@@ -44,7 +44,6 @@ import {
   freeSlotLocked,
   NO_SLOT,
   setSlotWordLocked,
-  shadowByteAt,
   slotWordLocked,
 } from './swap-table.ts';
 import { OBJECT_HEADER_BYTES, zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
@@ -123,15 +122,14 @@ function leavePageTable(node: Node, pfn: Pfn, pteAt: number, slot: SlotIndex): v
   bumpVersionLocked(node, pfn);
   node.words[L.H_REGION_PAGES]--;
   advanceAge(node);
-  const shadow = shadowByteAt(node, slot);
-  if (shadow !== 0) node.bytes[shadow] = ageBucket(node);
+  node.bytes[shadowByteAt(node, slot)] = ageBucket(node);
 }
 
 /** QUEUED → COMPRESSING. False when the page was rescued or discarded meanwhile. */
 export function claimLocked(node: Node, pfn: Pfn): boolean {
   if ((node.words[node.kindAt + pfn] & KIND_MASK) !== KIND_QUEUED) return false;
   setKindLocked(node, pfn, KIND_COMPRESSING);
-  node.words[node.touchAt + pfn] = node.thread; // whose work is lost if this thread dies
+  node.words[node.prevAt + pfn] = node.thread; // whose work is lost if this thread dies
   return true;
 }
 

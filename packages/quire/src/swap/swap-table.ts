@@ -1,11 +1,10 @@
 /**
- * The swap table: slots in clusters of 512, one word a slot (swap/slot-word.ts) and one shadow byte
- * (reclaim/working-set.ts). Page tables hold virtual slots; what is behind a slot is in its word and may change
+ * The swap table: slots in clusters of 512, one word a slot (swap/slot-word.ts). Page tables hold virtual slots; what is behind a slot is in its word and may change
  * without the page table knowing (after mm/swap_table.h and the vswap series).
  *
  *   slot = cluster << 9 | index          cluster = chunk << 7 | descriptor
  *
- *   roots[4096] ─► chunk (one frame, 128 descriptors of 32 bytes) ─► table (2 KiB) and shadows (512 B)
+ *   roots[4096] ─► chunk (one frame, 128 descriptors of 32 bytes) ─► table (2 KiB)
  *
  * A table exists while its cluster has a slot in use; a chunk exists while one of its clusters has. An idle space of
  * any size costs the roots, 16 KiB.
@@ -18,6 +17,7 @@
  * that comes back to the same value is noticed (ABA). Sequence words are shared through a hash and never freed, which
  * makes them safe to load at any time.
  */
+import { announce } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
@@ -27,21 +27,20 @@ import {
   allocTableLocked,
   freeTableFrameLocked,
   freeTableLocked,
-  SLAB_2K,
-  SLAB_512,
+  SLAB_2K
 } from '../page-alloc/table-slab.ts';
+import { shadowByteAt } from '../reclaim/working-set.ts';
 import { SLOT_FREE } from './slot-word.ts';
 
 export const NO_SLOT = -1 as SlotIndex;
 
 /* Descriptor words. */
 const D_TABLE = 0;
-const D_SHADOW = 1;
-const D_COUNT = 2;
-const D_STATE = 3;
-const D_NEXT = 4; // cluster + 1
-const D_PREV = 5;
-const D_HINT = 6;
+const D_COUNT = 1;
+const D_STATE = 2;
+const D_NEXT = 3; // cluster + 1
+const D_PREV = 4;
+const D_HINT = 5;
 
 const STATE_FREE = 0;
 const STATE_CURRENT = 1;
@@ -86,34 +85,19 @@ export function setSlotWordLocked(node: Node, slot: SlotIndex, word: number): vo
 
 /** What was behind the slot is going away. Pairs with the closing load of a transient read. */
 export function bumpSequenceLocked(node: Node, slot: SlotIndex): void {
-  Atomics.add(node.words, sequenceAt(slot), 1);
-}
-
-/** Byte index of the slot's shadow, 0 when there is none. Any thread may read or write it: a hint. */
-export function shadowByteAt(node: Node, slot: number): number {
-  const chunk = node.words[L.CLUSTER_ROOTS_AT + (slot >>> CHUNK_SHIFT)];
-  if (chunk === 0) return 0;
-  const at =
-    node.words[chunk * PAGE_WORDS + ((slot >>> 9) & (L.CLUSTER_CHUNK - 1)) * L.CLUSTER_DESCRIPTOR_WORDS + D_SHADOW];
-  return at === 0 ? 0 : at * 4 + (slot & INDEX_MASK);
+  announce(node.words, sequenceAt(slot));
 }
 
 /**
- * A free slot, marked with `word`. Order: this thread's cluster, a partial one, a free one. NO_SLOT when the space is
- * full or no table can be had.
+ * A free slot, marked with `word`. Order: this thread's cluster, a partial one, a free one; with no memory for another table, any cluster that has one. NO_SLOT when the
+ * space is full, or no slot has a table and none can be had.
  */
 export function allocSlotLocked(node: Node, word: number, gfp: number): SlotIndex {
   const { words } = node;
   if (words[L.H_SLOTS_USED] >= words[L.H_SLOTS_MAX]) return NO_SLOT;
-  let cluster = words[node.threadAt + L.T_CLUSTER] - 1;
-  if (cluster < 0 || words[descriptorAt(node, cluster) + D_COUNT] === L.CLUSTER_SLOTS) {
-    if (cluster >= 0) retireCurrent(node, cluster);
-    cluster = takeCluster(node, gfp);
-    words[node.threadAt + L.T_CLUSTER] = cluster + 1;
-    if (cluster < 0) return NO_SLOT;
-  }
+  const cluster = clusterForLocked(node, gfp);
+  if (cluster < 0) return NO_SLOT;
   const descriptor = descriptorAt(node, cluster);
-  if (!populate(node, descriptor, gfp)) return NO_SLOT;
   const index = findFree(node, descriptor);
   const slot = ((cluster << 9) | index) as SlotIndex;
   words[descriptor + D_COUNT]++;
@@ -121,6 +105,35 @@ export function allocSlotLocked(node: Node, word: number, gfp: number): SlotInde
   words[L.H_SLOTS_USED]++;
   Atomics.store(words, words[descriptor + D_TABLE] + index, word);
   return slot;
+}
+
+/** A cluster with a table and room in it, −1 when there is none. */
+function clusterForLocked(node: Node, gfp: number): number {
+  const { words } = node;
+  let cluster = words[node.threadAt + L.T_CLUSTER] - 1;
+  if (cluster < 0 || words[descriptorAt(node, cluster) + D_COUNT] === L.CLUSTER_SLOTS) {
+    if (cluster >= 0) retireCurrent(node, cluster);
+    cluster = takeCluster(node, gfp);
+    words[node.threadAt + L.T_CLUSTER] = cluster + 1;
+  }
+  if (cluster >= 0 && populate(node, descriptorAt(node, cluster), gfp)) return cluster;
+  if (words[L.H_CLUSTER_PARTIAL] === 0) return stealFrom(node);
+  if (cluster >= 0) freeCluster(node, cluster, descriptorAt(node, cluster));
+  cluster = takeCluster(node, gfp);
+  words[node.threadAt + L.T_CLUSTER] = cluster + 1;
+  return cluster;
+}
+
+/** The cluster of another thread that has a table and room; it stays that thread's. */
+function stealFrom(node: Node): number {
+  const { words } = node;
+  for (let index = 0; index < L.THREADS_MAX; index++) {
+    const cluster = words[L.THREADS_AT + index * L.THREAD_WORDS + L.T_CLUSTER] - 1;
+    if (cluster < 0) continue;
+    const count = words[descriptorAt(node, cluster) + D_COUNT];
+    if (count > 0 && count < L.CLUSTER_SLOTS) return cluster;
+  }
+  return -1;
 }
 
 /** Gives the slot back. What was behind it has been released by the caller. */
@@ -132,7 +145,7 @@ export function freeSlotLocked(node: Node, slot: SlotIndex): void {
   assert(words[at] !== SLOT_FREE, 'slot freed twice', slot);
   bumpSequenceLocked(node, slot);
   Atomics.store(words, at, SLOT_FREE);
-  node.bytes[words[descriptor + D_SHADOW] * 4 + (slot & INDEX_MASK)] = 0;
+  node.bytes[shadowByteAt(node, slot)] = 0;
   words[L.H_SLOTS_USED]--;
   const count = --words[descriptor + D_COUNT];
   const state = words[descriptor + D_STATE];
@@ -166,24 +179,14 @@ function populate(node: Node, descriptor: number, gfp: number): boolean {
   if (words[descriptor + D_TABLE] !== 0) return true;
   const table = allocTableLocked(node, SLAB_2K, gfp);
   if (table === 0) return false;
-  const shadows = allocTableLocked(node, SLAB_512, gfp);
-  if (shadows === 0) {
-    freeTableLocked(node, SLAB_2K, table);
-    return false;
-  }
-  words[descriptor + D_SHADOW] = shadows;
   Atomics.store(words, descriptor + D_TABLE, table);
   return true;
 }
 
 function freeTables(node: Node, descriptor: number): void {
-  const { words } = node;
-  const table = words[descriptor + D_TABLE] as WordIndex;
-  const shadows = words[descriptor + D_SHADOW] as WordIndex;
-  Atomics.store(words, descriptor + D_TABLE, 0);
-  words[descriptor + D_SHADOW] = 0;
+  const table = node.words[descriptor + D_TABLE] as WordIndex;
+  Atomics.store(node.words, descriptor + D_TABLE, 0);
   freeTableLocked(node, SLAB_2K, table);
-  freeTableLocked(node, SLAB_512, shadows);
 }
 
 /** A thread leaves its full cluster: nobody allocates from it until a slot of it is freed. */

@@ -59,11 +59,11 @@ function takeObject(node: Node, head: Pfn, cls: number, slot: SlotIndex, payload
   const index = (state >> 17) & 0xff;
   assert(index !== NO_OBJECT, 'zspage has a free object', head);
   const byte = objectByte(node, head, index * SIZE_CLASSES[cls].bytes);
-  const nextFree = -1 - words[byte >> 2];
+  const nextFree = -1 - words[byte >>> 2];
   const before = fullness(cls, inUse - 1);
   words[node.ownerAt + head] = cls | (inUse << 8) | (nextFree << 17);
   move(node, head, cls, before, fullness(cls, inUse));
-  words[byte >> 2] = slot;
+  words[byte >>> 2] = slot;
   writeLength(node, head, cls, index, payload);
   words[L.H_ZS_OBJECTS]++;
   addBytes(node, payload);
@@ -78,10 +78,10 @@ export function zsFreeLocked(node: Node, location: number): void {
   const state = words[node.ownerAt + head];
   const inUse = ((state >> 8) & 0x1ff) - 1;
   const byte = objectByte(node, head, index * SIZE_CLASSES[cls].bytes);
-  assert(words[byte >> 2] >= 0, 'object freed twice', location);
+  assert(words[byte >>> 2] >= 0, 'object freed twice', location);
   words[L.H_ZS_OBJECTS]--;
   addBytes(node, -readLength(node, head, cls, index));
-  words[byte >> 2] = -1 - ((state >> 17) & 0xff);
+  words[byte >>> 2] = -1 - ((state >> 17) & 0xff);
   words[node.ownerAt + head] = cls | (inUse << 8) | (index << 17);
   move(node, head, cls, fullness(cls, inUse + 1), fullness(cls, inUse));
   if (inUse === 0) freeZspage(node, head, cls);
@@ -113,11 +113,11 @@ function objectByte(node: Node, head: Pfn, offset: number): number {
  * never straddle).
  */
 function writeLength(node: Node, head: Pfn, cls: number, index: number, payload: number): void {
-  node.words[(objectByte(node, head, index * SIZE_CLASSES[cls].bytes) >> 2) + 1] = payload;
+  node.words[(objectByte(node, head, index * SIZE_CLASSES[cls].bytes) >>> 2) + 1] = payload;
 }
 
 function readLength(node: Node, head: Pfn, cls: number, index: number): number {
-  return node.words[(objectByte(node, head, index * SIZE_CLASSES[cls].bytes) >> 2) + 1];
+  return node.words[(objectByte(node, head, index * SIZE_CLASSES[cls].bytes) >>> 2) + 1];
 }
 
 /** Copies `length` compressed bytes at kernel address `source` into the object. */
@@ -175,7 +175,7 @@ function newZspage(node: Node, cls: number, gfp: number): Pfn {
     words[node.ownerAt + pfn] = head;
   }
   for (let index = 0; index < objects; index++) {
-    words[objectByte(node, head, index * bytes) >> 2] = -1 - (index + 1 === objects ? NO_OBJECT : index + 1);
+    words[objectByte(node, head, index * bytes) >>> 2] = -1 - (index + 1 === objects ? NO_OBJECT : index + 1);
   }
   words[node.ownerAt + head] = cls;
   words[node.touchAt + head] = 1; // young: the demotion clock passes it once
@@ -244,7 +244,7 @@ export function forEachObjectLocked(node: Node, head: Pfn, visit: (slot: SlotInd
   const { objects, bytes } = SIZE_CLASSES[cls];
   for (let index = 0; index < objects; index++) {
     const byte = objectByte(node, head, index * bytes);
-    const slot = node.words[byte >> 2];
+    const slot = node.words[byte >>> 2];
     if (slot >= 0) visit(slot as SlotIndex, objectLocation(byte >>> 12, byte & (PAGE_BYTES - 1)));
   }
 }

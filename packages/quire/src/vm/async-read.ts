@@ -3,6 +3,7 @@
  * (one object, 4 KiB), checked and decoded in one synchronous step, and validated by the slot's sequence, as in
  * vm/swap-in.ts. Pages of memory tiers take the synchronous way.
  */
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { isSwapped, slotFromPte } from '../arena/pte.ts';
 import { C } from '../base/counters.ts';
@@ -14,7 +15,7 @@ import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { faultFromFile } from './fault.ts';
 import type { Memory } from './memory.ts';
-import { findLeaf } from './page-table.ts';
+import { findLeaf, regionAt } from './page-table.ts';
 import type { RegionSpace } from './region-space.ts';
 import { decodeFileObject, lastIo, READ_IO, READ_OK, readError } from './swap-in.ts';
 
@@ -98,12 +99,15 @@ interface OnFile {
 function findOnFile(memory: Memory, space: RegionSpace, offset: number): OnFile | undefined {
   const { n, chunk, page } = space.placeOf(offset);
   const node = memory.nodes[n];
+  const generationAt = regionAt(space.region) + L.R_GENERATION;
+  const generation = Atomics.load(memory.nodes[0].words, generationAt);
   const leaf = findLeaf(node, space.region, chunk);
   const pte = leaf === 0 ? 0 : Atomics.load(node.words, leaf + page);
   if (!isSwapped(pte)) return undefined;
   const slot = slotFromPte(pte);
   const sequence = Atomics.load(node.words, sequenceAt(slot));
   if (Atomics.load(node.words, leaf + page) !== pte) return undefined;
+  if (Atomics.load(memory.nodes[0].words, generationAt) !== generation) return undefined;
   const word = peekSlot(node, slot);
   if (W.tagOf(word) !== W.SLOT_FILE) return undefined;
   return { node, slot, sequence, granule: W.payloadOf(word) };

@@ -102,7 +102,7 @@ function takeBlock(memory: Memory, n: number, order: number): Pfn {
     const block = allocLocked(node, order, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
     for (let i = 0; block !== NO_PFN && i < 1 << order; i++) {
       setKindLocked(node, (block + i) as Pfn, KIND_NEW);
-      node.words[node.touchAt + block + i] = node.thread;
+      node.words[node.prevAt + block + i] = node.thread;
     }
     node.unlock();
     if (block !== NO_PFN) return block;

@@ -22,9 +22,9 @@ import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts'
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
-import { advanceAge, ageBucket, isRefaultClose } from '../reclaim/working-set.ts';
+import { advanceAge, ageBucket, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
 import * as W from '../swap/slot-word.ts';
-import { peekSlot, sequenceAt, shadowByteAt } from '../swap/swap-table.ts';
+import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
 import type { Memory } from './memory.ts';
 import type { PageSpace, PageView } from './page-space.ts';
@@ -37,6 +37,8 @@ import { discardRange } from './unmap.ts';
 const TLB_ENTRIES = 1024;
 /** A reader overtaken this often in a row by reclaim takes a page in instead of trying on. */
 const RETRIES_MAX = 1_000_000;
+/** Retries between two looks at the node lock: its holder may be off the processor half way through what the reader waits for. */
+const RETRIES_BEFORE_LOCK = 64;
 
 const ZERO_WORDS = new Int32Array(PAGE_WORDS);
 const ZERO_BYTES = new Uint8Array(ZERO_WORDS.buffer);
@@ -54,6 +56,7 @@ export class RegionSpace implements PageSpace {
   /** Set by openSwapped for openRead: bring the page in, then look again. */
   private promote = false;
   private readonly view: PageView = createPageView();
+  private isClosed = false;
 
   constructor(memory: Memory, region: number, size: number) {
     this.memory = memory;
@@ -110,37 +113,47 @@ export class RegionSpace implements PageSpace {
     this.closeWrite(view);
   }
 
-  /** A whole page: bytes that were swapped out need not come back first. */
+  /** A whole page: bytes that were swapped out need not come back first, nor be readable. */
   private writePage(offset: number, source: Uint8Array, from: number): void {
-    const { view } = this;
     const page = from === 0 && source.length === PAGE_BYTES ? source : source.subarray(from, from + PAGE_BYTES);
+    this.storePage(offset, (node, target) => node.bytes.set(page, target));
+  }
+
+  private storePage(offset: number, filler: PageFiller): void {
+    const { view } = this;
     if (this.pinResident(offset, view)) {
-      view.bytes.set(page, view.byte);
+      filler(this.nodes[view.node], view.byte);
       this.closeWrite(view);
       return;
     }
-    const { n, chunk, page: index } = this.placeOf(offset);
-    const pfn = this.fault(n, chunk, index, (node, target) => node.bytes.set(page, target));
+    const { n, chunk, page } = this.placeOf(offset);
+    const pfn = this.fault(n, chunk, page, filler);
     const node = this.nodes[n];
-    if (!filled.done) node.bytes.set(page, pfn * PAGE_BYTES);
+    if (!filled.done) filler(node, pfn * PAGE_BYTES);
     unpin(node, pfn);
   }
 
   fill(offset: number, byte: number, length: number): void {
-    const { view } = this;
     let at = offset;
     const end = offset + length;
     while (at < end) {
       const inPage = at % PAGE_BYTES;
       const step = Math.min(PAGE_BYTES - inPage, end - at);
-      this.openWrite(at, view);
-      this.nodes[view.node].kernel.fill((view.byte + inPage) | 0, byte, step);
-      this.closeWrite(view);
+      if (step === PAGE_BYTES) this.storePage(at, (node, target) => node.kernel.fill(target | 0, byte, PAGE_BYTES));
+      else this.fillInPage(at, inPage, byte, step);
       at += step;
     }
   }
 
+  private fillInPage(offset: number, inPage: number, byte: number, length: number): void {
+    const { view } = this;
+    this.openWrite(offset, view);
+    this.nodes[view.node].kernel.fill((view.byte + inPage) | 0, byte, length);
+    this.closeWrite(view);
+  }
+
   discard(offset: number, length: number): void {
+    this.checkAlive();
     const first = Math.ceil(offset / PAGE_BYTES) * PAGE_BYTES;
     const last = Math.floor((offset + length) / PAGE_BYTES) * PAGE_BYTES;
     if (first > last) {
@@ -165,6 +178,7 @@ export class RegionSpace implements PageSpace {
   }
 
   openRead(offset: number, neededEnd: number, view: PageView): void {
+    this.checkAlive();
     const chunk = Math.floor(offset / CHUNK_BYTES);
     const page = (offset - chunk * CHUNK_BYTES) >>> 12;
     const n = this.nodeCount === 1 ? 0 : chunk % this.nodeCount;
@@ -199,6 +213,7 @@ export class RegionSpace implements PageSpace {
         this.bringIn(n, local, page);
       }
       node.counters[C.optimistic_retries]++;
+      if (attempt % RETRIES_BEFORE_LOCK === RETRIES_BEFORE_LOCK - 1) waitForLock(node);
     }
     throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
   }
@@ -239,6 +254,7 @@ export class RegionSpace implements PageSpace {
 
   /** Pins the page for writing if it is resident and has no clean copy: two atomic operations, no lock. */
   private pinResident(offset: number, view: PageView): boolean {
+    this.checkAlive();
     const chunk = Math.floor(offset / CHUNK_BYTES);
     const page = (offset - chunk * CHUNK_BYTES) >>> 12;
     const n = this.nodeCount === 1 ? 0 : chunk % this.nodeCount;
@@ -281,7 +297,7 @@ export class RegionSpace implements PageSpace {
     if (Atomics.load(node.words, pteAt) !== pte || !this.isCurrent(generation)) return false;
     const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
     const tag = W.tagOf(word);
-    if (tag === W.SLOT_FRAME || tag === W.SLOT_RAW) return openStorageFrame(node, slot, word, view);
+    if (tag === W.SLOT_FRAME || tag === W.SLOT_RAW) return openStorageFrame(node, slot, word, sequence, view);
     if (tag === W.SLOT_FREE || tag === W.SLOT_EMPTY) return false;
     if (this.shouldPromote(node, slot)) {
       this.promote = true;
@@ -304,7 +320,6 @@ export class RegionSpace implements PageSpace {
   /** Second touch within the working-set distance, and memory to spare for it. Leaves the age of this touch behind. */
   private shouldPromote(node: Node, slot: number): boolean {
     const at = shadowByteAt(node, slot);
-    if (at === 0 || at >= node.bytes.length) return false;
     const bucket = ageBucket(node);
     const shadow = node.bytes[at];
     advanceAge(node);
@@ -313,6 +328,16 @@ export class RegionSpace implements PageSpace {
     if (node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN]) return false;
     node.counters[C.workingset_refault_anon]++;
     return true;
+  }
+
+  /** The owner of this view gives the region up: what uses it afterwards would find another's pages. */
+  close(): void {
+    this.isClosed = true;
+  }
+
+  private checkAlive(): void {
+    if (this.isClosed) throw new QuireError('ERR_QUIRE_CLOSED', 'the region is closed');
+    if (Atomics.load(this.nodes[0].words, L.H_STATE) !== L.STATE_OPEN) this.memory.checkAlive();
   }
 
   /** Is the generation still the one the leaf was looked up under? */
@@ -343,6 +368,12 @@ export class RegionSpace implements PageSpace {
   }
 }
 
+/** Sleeps until nobody holds the lock. */
+function waitForLock(node: Node): void {
+  node.lock();
+  node.unlock();
+}
+
 function openZeros(view: PageView): void {
   view.words = ZERO_WORDS;
   view.bytes = ZERO_BYTES;
@@ -362,11 +393,13 @@ function openFrame(node: Node, pfn: Pfn, version: number, view: PageView): void 
 }
 
 /** A page in flight, or kept raw: its bytes lie in a frame and are read there, under the frame's version. */
-function openStorageFrame(node: Node, slot: number, word: number, view: PageView): boolean {
+function openStorageFrame(node: Node, slot: number, word: number, sequence: number, view: PageView): boolean {
   const pfn = W.payloadOf(word) as Pfn;
   if (pfn >= node.frames) return false;
   const version = Atomics.load(node.words, node.versionAt + pfn);
   if ((peekSlot(node, slot) & ~W.SLOT_CACHED) !== word) return false;
+  // The version is of the time when the slot was still this page's; from here on the version alone vouches for the frame.
+  if (Atomics.load(node.words, sequenceAt(slot)) !== sequence) return false;
   if (node.words[node.touchAt + pfn] === 0) node.words[node.touchAt + pfn] = 1;
   openFrame(node, pfn, version, view);
   return true;

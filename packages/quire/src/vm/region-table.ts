@@ -8,11 +8,15 @@ import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, NO_PFN, type Pfn } from '../base/units.ts';
-import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
+import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocTableFrameLocked, freeTableFrameLocked } from '../page-alloc/table-slab.ts';
+import { needMemory } from './fault.ts';
 import type { Memory } from './memory.ts';
 import { regionAt } from './page-table.ts';
 import { destroyRegion } from './unmap.ts';
+
+/** Others may take what was reclaimed for us; this often in a row is not bad luck. */
+const CONTROL_TRIES = 64;
 
 const STATE_FREE = 0;
 const STATE_USED = 1;
@@ -87,7 +91,8 @@ export function closeRegion(memory: Memory, region: number): boolean {
   node.unlock();
   if (refs > 0) return false;
   Atomics.add(node.words, at + L.R_GENERATION, 1);
-  destroyRegion(memory, region, node.words[at + L.R_CHUNKS_LOW]);
+  // What could not go keeps its slot, closing, until the instance closes (clearPins).
+  if (!destroyRegion(memory, region, node.words[at + L.R_CHUNKS_LOW])) return true;
   node.lock();
   const control = node.words[at + L.R_CONTROL] as Pfn;
   if (control !== NO_PFN) freeTableFrameLocked(node, control);
@@ -98,17 +103,21 @@ export function closeRegion(memory: Memory, region: number): boolean {
 }
 
 /**
- * 1,024 zeroed words that stay resident, for a structure that lives in the region. Made at the first call; undefined
- * when there is no frame.
+ * 1,024 zeroed words that stay resident, for a structure that lives in the region; they go with it. Made at the first
+ * call. Throws ERR_QUIRE_SWAP_FULL or ERR_QUIRE_OUT_OF_MEMORY when there is no frame.
  */
-export function controlWords(memory: Memory, region: number): Int32Array | undefined {
+export function controlWords(memory: Memory, region: number): Int32Array {
   const node = memory.nodes[0];
   const at = regionAt(region) + L.R_CONTROL;
-  node.lock();
-  if (node.words[at] === NO_PFN) node.words[at] = allocTableFrameLocked(node, GFP_RECLAIM);
-  const pfn = node.words[at];
-  node.unlock();
-  return pfn === NO_PFN ? undefined : new Int32Array(node.memory.buffer, pfn * 4096, 1024);
+  for (let attempt = 0; attempt < CONTROL_TRIES; attempt++) {
+    node.lock();
+    if (node.words[at] === NO_PFN) node.words[at] = allocTableFrameLocked(node, GFP_USER);
+    const pfn = node.words[at];
+    node.unlock();
+    if (pfn !== NO_PFN) return new Int32Array(node.memory.buffer, pfn * 4096, 1024);
+    needMemory(memory, 0, 1);
+  }
+  throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no memory for the control block of a region');
 }
 
 /** Regions in use, for `close` and `stats`. */

@@ -7,16 +7,17 @@
  * find later.
  */
 
-import { KIND_COMPRESSING, KIND_MASK, KIND_NEW, KIND_REGION, KIND_THREAD } from '../arena/frame.ts';
+import { KIND_COMPRESSING, KIND_MASK, KIND_NEW, KIND_QUEUED, KIND_REGION, KIND_THREAD } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { ownerOf, release } from '../arena/node-lock.ts';
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_WORDS, type Pfn } from '../base/units.ts';
-import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
+import { GFP_NOWAIT } from '../page-alloc/gfp.ts';
 import { allocLocked, drainCachesLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
+import { commitLocked } from '../swap/file-segments.ts';
 import { releaseThreadClusterLocked } from '../swap/swap-table.ts';
 
 /**
@@ -54,7 +55,7 @@ function haveAreas(nodes: readonly Node[], index: number): boolean {
     node.thread = index + 1;
     node.threadAt = slotBase(index);
     node.lock();
-    const pfn = allocLocked(node, L.AREA_ORDER, L.MIGRATE_UNMOVABLE, GFP_RECLAIM, KIND_THREAD);
+    const pfn = allocLocked(node, L.AREA_ORDER, L.MIGRATE_UNMOVABLE, GFP_NOWAIT, KIND_THREAD);
     if (pfn !== NO_PFN) {
       const counters = pfn * PAGE_WORDS + L.AREA_COUNTERS / 4;
       node.words.fill(0, counters, counters + 1024);
@@ -90,10 +91,12 @@ export function buryThread(nodes: readonly Node[], index: number): boolean {
   for (const node of nodes) if (ownerOf(node.words, L.H_LOCK) === dead) return false;
   for (const node of nodes) {
     node.lock();
-    if (node.words[L.H_DEMOTE_BUSY] === dead) node.words[L.H_DEMOTE_BUSY] = 0;
+    if (node.words[L.H_DEMOTE_BUSY] === dead) endDemotionLocked(node);
     for (let pfn = node.firstFree; pfn < node.frames; pfn++) {
-      if (node.words[node.touchAt + pfn] !== dead) continue;
       const kind = node.words[node.kindAt + pfn] & KIND_MASK;
+      // Nobody knows which queued pages only the dead thread knew of. All go back: the ring's entries are hints.
+      if (kind === KIND_QUEUED) rescueLocked(node, pfn as Pfn, 0);
+      if (node.words[node.prevAt + pfn] !== dead) continue;
       if (kind === KIND_NEW) freeLocked(node, pfn as Pfn);
       else if (kind === KIND_COMPRESSING) rescueLocked(node, pfn as Pfn, 0);
     }
@@ -110,6 +113,18 @@ export function clearPins(nodes: readonly Node[]): void {
       if ((node.words[node.kindAt + pfn] & KIND_MASK) === KIND_REGION) Atomics.store(node.words, node.pinAt + pfn, 0);
     }
   }
+}
+
+/** Gives up the slot number alone: the instance failed, and its locks may never be let go. */
+export function abandonThread(nodes: readonly Node[], index: number): void {
+  Atomics.store(nodes[0].words, slotBase(index) + L.T_OWNER, 0);
+}
+
+/** The demoter died: what it reserved of the log is given back, its objects are where they were. */
+function endDemotionLocked(node: Node): void {
+  const batch = node.words[L.H_FILE_BATCH] - 1;
+  if (batch >= 0) commitLocked(node, batch, 0, 0);
+  node.words[L.H_DEMOTE_BUSY] = 0;
 }
 
 /** Ends a lock held by a dead thread, so that others find FAILED instead of waiting for ever. */

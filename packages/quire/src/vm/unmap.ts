@@ -111,9 +111,10 @@ function unmapPresentLocked(node: Node, region: number, pteAt: number, pfn: Pfn)
   return true;
 }
 
-/** Frees every page and table of a region in every node. Nobody uses it any more. */
-export function destroyRegion(memory: Memory, region: number, chunks: number): void {
+/** Frees every page and table of a region in every node. Nobody uses it any more. False when a pinned page had to stay. */
+export function destroyRegion(memory: Memory, region: number, chunks: number): boolean {
   const count = memory.nodes.length;
+  let isGone = true;
   for (const node of memory.nodes) {
     let local = 0;
     for (;;) {
@@ -122,8 +123,14 @@ export function destroyRegion(memory: Memory, region: number, chunks: number): v
       discardInChunk(memory, node, region, local, 0, CHUNK_PAGES);
       local++;
     }
+    // A page that a dead thread left pinned keeps its leaf, and so the directories above it.
+    if (nextLeafChunk(node, region, 0, Math.ceil(chunks / count)) >= 0) {
+      isGone = false;
+      continue;
+    }
     node.lock();
     freeDirectoriesLocked(node, region);
     node.unlock();
   }
+  return isGone;
 }

@@ -1,8 +1,8 @@
 /** Every handler by command name, as the command table wants them. */
 import type { Handlers } from '../command-table.ts';
 import type { Server } from '../server.ts';
-import { bitHandlers } from './bits.ts';
 import { bitopHandlers } from './bitop.ts';
+import { bitHandlers } from './bits.ts';
 import { clientHandlers } from './client.ts';
 import { commandHandlers } from './command.ts';
 import { configHandlers } from './config.ts';
@@ -16,8 +16,8 @@ import { memoryHandlers } from './memory.ts';
 import { objectHandlers } from './object.ts';
 import { scanHandlers } from './scan.ts';
 import { serverHandlers } from './server.ts';
-import { stringHandlers } from './strings.ts';
 import { stringRangeHandlers } from './string-ranges.ts';
+import { stringHandlers } from './strings.ts';
 import { transactionHandlers } from './transactions.ts';
 
 export function allHandlers(server: Server): Handlers {

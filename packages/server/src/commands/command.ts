@@ -121,6 +121,18 @@ function replyArguments(args: readonly ArgumentDoc[], out: ReplyWriter): void {
   }
 }
 
+/** Which commands COMMAND LIST is asked for. */
+function listFilter(request: Request): (command: Command) => boolean {
+  if (request.count === 2) return () => true;
+  if (request.count !== 5 || !request.is(2, 'FILTERBY')) failSyntax();
+  const category = `@${request.lower(4)}`;
+  const glob = new Glob(request.arg(4), true);
+  if (request.is(3, 'ACLCAT')) return (command) => command.info[6].includes(category);
+  if (request.is(3, 'PATTERN')) return (command) => glob.matches(command.name);
+  if (!request.is(3, 'MODULE')) failSyntax();
+  return () => false;
+}
+
 export function commandHandlers(server: Server): Handlers {
   const top = (): Command[] => [...server.table.commands.values()];
 
@@ -148,20 +160,12 @@ export function commandHandlers(server: Server): Handlers {
     );
   }
 
+  /** Containers alone without a filter, subcommands too with one, as in Redis. */
   function list(_client: Client, request: Request, out: ReplyWriter): void {
-    let isListed: (command: Command) => boolean = () => true;
-    if (request.count === 5 && request.is(2, 'FILTERBY')) {
-      const value = request.lower(4);
-      const glob = new Glob(request.arg(4), true);
-      if (request.is(3, 'ACLCAT')) isListed = (command) => command.info[6].includes(`@${value}`);
-      else if (request.is(3, 'PATTERN')) isListed = (command) => glob.matches(command.name);
-      else if (request.is(3, 'MODULE')) isListed = () => false;
-      else failSyntax();
-    } else if (request.count !== 2) {
-      failSyntax();
-    }
-    const isPlain = request.count === 2;
-    const names = (isPlain ? top() : [...server.table.all()]).filter(isListed).map((command) => command.name);
+    const isListed = listFilter(request);
+    const names = (request.count === 2 ? top() : [...server.table.all()])
+      .filter(isListed)
+      .map((command) => command.name);
     out.array(names.length);
     for (const name of names) out.bulkText(name);
   }

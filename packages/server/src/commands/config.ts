@@ -1,8 +1,8 @@
 /** CONFIG GET, SET, RESETSTAT, REWRITE. */
 import type { Handlers } from '../command-table.ts';
-import { CommandError, fail } from '../reply-error.ts';
 import { wrongArity } from '../dispatcher.ts';
 import { Glob } from '../glob.ts';
+import { CommandError, fail } from '../reply-error.ts';
 import type { Request } from '../resp/request.ts';
 import type { Server } from '../server.ts';
 import { replyHelp } from './help.ts';

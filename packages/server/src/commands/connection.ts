@@ -28,15 +28,15 @@ function isSameSecret(given: Uint8Array, expected: string): boolean {
   return timingSafeEqual(digest(given), digest(Buffer.from(expected, 'latin1')));
 }
 
-export function connectionHandlers(server: Server): Handlers {
-  /** Only the user 'default' exists; without a password configured any will do. */
-  function authenticate(client: Client, user: string, password: Uint8Array): void {
-    const { requirepass } = server.config;
-    const isRight = user === 'default' && (requirepass === '' || isSameSecret(password, requirepass));
-    if (!isRight) throw new CommandError(WRONGPASS);
-    client.isAuthenticated = true;
-  }
+/** Only the user 'default' exists; without a password configured any will do. */
+function authenticate(server: Server, client: Client, user: string, password: Uint8Array): void {
+  const { requirepass } = server.config;
+  const isRight = user === 'default' && (requirepass === '' || isSameSecret(password, requirepass));
+  if (!isRight) throw new CommandError(WRONGPASS);
+  client.isAuthenticated = true;
+}
 
+export function connectionHandlers(server: Server): Handlers {
   function auth(client: Client, request: Request, out: ReplyWriter): void {
     if (request.count > 3) failSyntax();
     if (request.count === 2 && server.config.requirepass === '') {
@@ -45,7 +45,7 @@ export function connectionHandlers(server: Server): Handlers {
       );
     }
     const user = request.count === 3 ? request.text(1) : 'default';
-    authenticate(client, user, request.arg(request.count - 1));
+    authenticate(server, client, user, request.arg(request.count - 1));
     out.ok();
   }
 
@@ -56,7 +56,7 @@ export function connectionHandlers(server: Server): Handlers {
     for (let i = 2; i < request.count; i++) {
       const more = request.count - 1 - i;
       if (request.is(i, 'AUTH') && more >= 2) {
-        authenticate(client, request.text(i + 1), request.arg(i + 2));
+        authenticate(server, client, request.text(i + 1), request.arg(i + 2));
         i += 2;
       } else if (request.is(i, 'SETNAME') && more >= 1) {
         setName(client, request.text(++i));
@@ -96,17 +96,19 @@ export function connectionHandlers(server: Server): Handlers {
       client.db = server.keyspace.database(databaseIndex(request, 1, server.keyspace.count));
       out.ok();
     },
-    ping: (_client, request, out) => {
-      if (request.count > 2) throw new CommandError(wrongArity('ping'));
-      if (request.count === 1) out.simple('PONG');
-      else out.bulk(request.arg(1));
-    },
+    ping,
     echo: (_client, request, out) => out.bulk(request.arg(1)),
     quit: (client, _request, out) => {
       out.ok();
       client.link.closeAfterReply();
     },
   };
+}
+
+function ping(_client: Client, request: Request, out: ReplyWriter): void {
+  if (request.count > 2) throw new CommandError(wrongArity('ping'));
+  if (request.count === 1) out.simple('PONG');
+  else out.bulk(request.arg(1));
 }
 
 function replyHello(client: Client, out: ReplyWriter): void {

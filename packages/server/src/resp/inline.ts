@@ -1,7 +1,7 @@
 /**
  * Inline commands: a line of words as one types it in telnet. The rules are those of Redis' `sdssplitargs`: words between blanks;
  * "double quotes" with \n \r \t \b \a \\ \" and \xHH; 'single quotes' with \' alone; a closing quote must end its word. A zero byte ends the line,
- * as it ends a C string.
+ * as it ends a C string (Redis itself never sees the end of such a line and waits).
  */
 const SINGLE = 39;
 const DOUBLE = 34;
@@ -51,7 +51,7 @@ function readDouble(line: Uint8Array, start: number, end: number, word: number[]
       continue;
     }
     const hex = at + 3 < end && line[at + 1] === 120 ? hexPair(line[at + 2], line[at + 3]) : -1;
-    word.push(hex >= 0 ? hex : unescape(line[at + 1]));
+    word.push(hex >= 0 ? hex : unescaped(line[at + 1]));
     at += hex >= 0 ? 4 : 2;
   }
   return -1;
@@ -69,7 +69,7 @@ function readSingle(line: Uint8Array, start: number, end: number, word: number[]
   return -1;
 }
 
-function unescape(byte: number): number {
+function unescaped(byte: number): number {
   switch (byte) {
     case 110:
       return 10;

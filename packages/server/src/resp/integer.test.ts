@@ -23,8 +23,30 @@ describe('parseInt64', () => {
   });
 
   it('refuses everything else', () => {
-    const wrong = ['', '-', '+1', ' 1', '1 ', '01', '-01', '-0', '1.0', '1e3', '0x1', 'abc', '12a', '--1', '9'.repeat(21)];
-    for (const text of [...wrong, '9223372036854775808', '-9223372036854775809', '18446744073709551616', '1234567890123456x']) {
+    const wrong = [
+      '',
+      '-',
+      '+1',
+      ' 1',
+      '1 ',
+      '01',
+      '-01',
+      '-0',
+      '1.0',
+      '1e3',
+      '0x1',
+      'abc',
+      '12a',
+      '--1',
+      '9'.repeat(21),
+    ];
+    for (const text of [
+      ...wrong,
+      '9223372036854775808',
+      '-9223372036854775809',
+      '18446744073709551616',
+      '1234567890123456x',
+    ]) {
       assert.equal(read(text), undefined, text);
     }
   });
@@ -32,7 +54,7 @@ describe('parseInt64', () => {
   it('agrees with a pattern on any short text', () => {
     const pattern = /^(0|-?[1-9]\d*)$/;
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...'0123456789-+ x') , maxLength: 6 }), (text) => {
+      fc.property(fc.string({ unit: fc.constantFrom(...'0123456789-+ x'), maxLength: 6 }), (text) => {
         assert.equal(read(text) !== undefined, pattern.test(text));
       }),
       { numRuns: 2000 },

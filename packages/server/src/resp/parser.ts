@@ -197,7 +197,8 @@ export class RequestParser {
     if (lineEnd < 0) return this.lineOutcome(end, 'too big mbulk count string');
     const count = parseInt64(source, this.cursor + 1, lineEnd);
     if (count === undefined || count > 0x7fffffff) return this.fail('invalid multibulk length');
-    if (this.isRestricted && count > UNAUTHENTICATED_ARGUMENTS_MAX) return this.fail('unauthenticated multibulk length');
+    if (this.isRestricted && count > UNAUTHENTICATED_ARGUMENTS_MAX)
+      return this.fail('unauthenticated multibulk length');
     this.cursor = lineEnd + 2;
     this.searched = this.cursor;
     if (count <= 0) return NOTHING;
@@ -220,7 +221,9 @@ export class RequestParser {
     this.bulkBytes = Number(length);
     this.requestBytes += this.bulkBytes + ARGUMENT_OVERHEAD_BYTES;
     this.isDropping =
-      this.bulkBytes > this.limits.valueBytesMax || this.requestBytes > this.limits.requestBytesMax || this.request.isOversize;
+      this.bulkBytes > this.limits.valueBytesMax ||
+      this.requestBytes > this.limits.requestBytesMax ||
+      this.request.isOversize;
     this.cursor = lineEnd + 2;
     this.phase = BODY;
     this.bodyBytes = 0;

@@ -58,9 +58,12 @@ describe('ReplyWriter', () => {
   });
 
   it('carries any sequence of values across blocks', () => {
-    const sizes = fc.array(fc.oneof(fc.nat(40), fc.nat(3000), fc.nat(140_000), fc.constantFrom(9, 10, 99, 100, 999, 1000)), {
-      maxLength: 60,
-    });
+    const sizes = fc.array(
+      fc.oneof(fc.nat(40), fc.nat(3000), fc.nat(140_000), fc.constantFrom(9, 10, 99, 100, 999, 1000)),
+      {
+        maxLength: 60,
+      },
+    );
     fc.assert(
       fc.property(sizes, (lengths) => {
         const map = new MemoryByteMap();
@@ -96,10 +99,11 @@ describe('ReplyWriter', () => {
     fc.assert(
       fc.property(sizes, sizes, sizes, (before, undone, after) => {
         const writer = make();
-        const write = (lengths: number[]) => lengths.map((length) => {
-          writer.bulk(Buffer.alloc(length, length % 251));
-          return Buffer.alloc(length, length % 251).toString('latin1');
-        });
+        const write = (lengths: number[]) =>
+          lengths.map((length) => {
+            writer.bulk(Buffer.alloc(length, length % 251));
+            return Buffer.alloc(length, length % 251).toString('latin1');
+          });
         const wanted = write(before);
         const mark = writer.mark();
         write(undone);

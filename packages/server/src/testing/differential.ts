@@ -39,7 +39,9 @@ for (const { name, text } of scripts) {
   const differences = await compareScript(text, expected, values.quire ? await openQuire() : new MemoryStore());
   compared += steps.length;
   if (differences.length === 0) continue;
-  process.stdout.write(`${name} (seed ${seed}): ${differences.length} differences\n${differences.slice(0, 40).join('\n')}\n`);
+  process.stdout.write(
+    `${name} (seed ${seed}): ${differences.length} differences\n${differences.slice(0, 40).join('\n')}\n`,
+  );
   process.exitCode = 1;
 }
 process.stdout.write(`${compared} replies compared, seed ${seed}\n`);

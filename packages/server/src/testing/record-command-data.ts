@@ -1,4 +1,4 @@
-/** Asks a real Redis what it says about each command this server has: the content of data/commands.json. */
+/** Asks a real Redis what it says about each command this server has: the content of data/commands.jsonl. */
 import type { CommandData, CommandDoc, CommandInfo } from '../command-data.ts';
 import { allHandlers } from '../commands/all.ts';
 import type { Reply } from './reply-reader.ts';
@@ -35,7 +35,7 @@ function plain(reply: Reply): unknown {
 }
 
 /** `client` must be connected to a real Redis; it is switched to RESP3. */
-export async function recordCommandData(client: TestClient, version: string): Promise<CommandData> {
+export async function recordCommandData(client: TestClient): Promise<CommandData[]> {
   const handlers = new Set(Object.keys(allHandlers(undefined as never)));
   await client.call('HELLO', '3');
   const containers = [...handlers].map((name) => name.split('|')[0]);
@@ -54,5 +54,5 @@ export async function recordCommandData(client: TestClient, version: string): Pr
     const kept = Object.entries(all).filter(([child]) => handlers.has(child));
     doc.subcommands = Object.fromEntries(kept.sort(([a], [b]) => (a < b ? -1 : 1)));
   }
-  return { source: `redis-server ${version}`, info, docs };
+  return info.map((entry) => ({ info: entry, doc: docs[entry[0]] ?? {} }));
 }

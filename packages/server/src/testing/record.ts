@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { RealRedis } from './real-redis.ts';
 import { recordCommandData } from './record-command-data.ts';
 import { parseScript, runScript, scriptFlags } from './script.ts';
-import { randomScripts, type Transcript, TRANSCRIPTS, writtenScripts } from './scripts.ts';
+import { randomScripts, TRANSCRIPTS, type Transcript, writtenScripts } from './scripts.ts';
 import { TestClient } from './test-client.ts';
 
 const root = new URL('../../', import.meta.url);
@@ -14,13 +14,9 @@ async function recordCommands(): Promise<void> {
   const redis = await RealRedis.start();
   try {
     const client = await TestClient.connect(redis.port);
-    const version = /redis_version:(\S+)/.exec(String(await client.call('INFO', 'server')))?.[1] ?? 'unknown';
-    const data = await recordCommandData(client, version);
+    const lines = (await recordCommandData(client)).map((entry) => `${JSON.stringify(entry)}\n`);
     mkdirSync(new URL('data/', root), { recursive: true });
-    const info = data.info.map((entry) => `    ${JSON.stringify(entry)}`).join(',\n');
-    const docs = Object.entries(data.docs).map(([name, doc]) => `    ${JSON.stringify(name)}: ${JSON.stringify(doc)}`);
-    const head = `{\n  "source": ${JSON.stringify(data.source)},\n  "info": [\n${info}\n  ],\n`;
-    writeFileSync(new URL('data/commands.json', root), `${head}  "docs": {\n${docs.join(',\n')}\n  }\n}\n`);
+    writeFileSync(new URL('data/commands.jsonl', root), lines.join(''));
     client.close();
   } finally {
     await redis.stop();

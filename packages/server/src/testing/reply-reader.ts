@@ -1,29 +1,47 @@
 /** Cuts a stream of replies (RESP2 or RESP3) into single ones, raw and as values; what tests and tools compare. */
 
 /** A reply as a value. Errors are objects, so that they are not taken for text; maps keep their order. */
-export type Reply = null | number | boolean | string | Reply[] | { error: string } | { map: [Reply, Reply][] } | { set: Reply[] };
+export type Reply =
+  | null
+  | number
+  | boolean
+  | string
+  | Reply[]
+  | { error: string }
+  | { map: [Reply, Reply][] }
+  | { set: Reply[] };
 
 const CR = 13;
 
 export class ReplyReader {
-  private held = Buffer.alloc(0);
+  private held = Buffer.alloc(4096);
+  private start = 0;
+  private end = 0;
 
   push(chunk: Uint8Array): void {
-    this.held = Buffer.concat([this.held, chunk]);
+    if (this.end + chunk.length > this.held.length) {
+      const grown = Buffer.allocUnsafe((this.end - this.start + chunk.length) * 2);
+      this.held.copy(grown, 0, this.start, this.end);
+      this.held = grown;
+      this.end -= this.start;
+      this.start = 0;
+    }
+    this.held.set(chunk, this.end);
+    this.end += chunk.length;
   }
 
   /** The next reply's bytes, undefined when it has not arrived whole. */
   next(): Buffer | undefined {
-    const end = replyEnd(this.held, 0);
+    const rest = this.rest;
+    const end = replyEnd(rest, 0);
     if (end < 0) return undefined;
-    const reply = this.held.subarray(0, end);
-    this.held = this.held.subarray(end);
-    return reply;
+    this.start += end;
+    return rest.subarray(0, end);
   }
 
   /** Bytes that are no whole reply yet. */
   get rest(): Buffer {
-    return this.held;
+    return this.held.subarray(this.start, this.end);
   }
 }
 

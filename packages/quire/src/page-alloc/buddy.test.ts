@@ -1,0 +1,204 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import * as fc from 'fast-check';
+import { setKindLocked, KIND_NEW } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
+import { NO_PFN, ORDER_MAX, type Pfn } from '../base/units.ts';
+import { createTestInstance } from '../testing/test-instance.ts';
+import { checkBuddy, freeBlocks, giveBlockLocked, takeBlockLocked, typeOf } from './buddy.ts';
+
+/** The node all heaps of this file are made in; each starts with every frame taken. */
+const instance = createTestInstance({ bytes: L.NODE_BYTES_MIN, areas: 1 });
+const { node } = instance;
+
+interface Block {
+  readonly pfn: Pfn;
+  readonly order: number;
+}
+
+/** Takes every free frame, so that only what `give` returns is on the lists. Returns all of them. */
+function takeAll(of: Node): Block[] {
+  const all: Block[] = [];
+  for (let order = ORDER_MAX; order >= 0; order--) {
+    for (let pfn = take(of, order, L.MIGRATE_MOVABLE); pfn !== NO_PFN; pfn = take(of, order, L.MIGRATE_MOVABLE)) all.push({ pfn, order });
+  }
+  return all;
+}
+
+function take(of: Node, order: number, type: number): Pfn {
+  const pfn = takeBlockLocked(of, order, type);
+  if (pfn !== NO_PFN) setKindLocked(of, pfn, KIND_NEW, order);
+  return pfn;
+}
+
+function give(of: Node, block: Block): void {
+  setKindLocked(of, block.pfn, 0);
+  giveBlockLocked(of, block.pfn, block.order);
+}
+
+/** Runs `work` on a heap of exactly the frames `[first, first + frames)`, every other frame taken; puts all back afterwards. */
+function onHeap(frames: number, work: (first: number) => void): void {
+  const all = takeAll(node);
+  const large = all.find((block) => 1 << block.order >= 32) as Block;
+  const first = large.pfn;
+  const keep: Block[] = [];
+  for (let at = 0; at < 1 << large.order; at++) {
+    const block = { pfn: (first + at) as Pfn, order: 0 };
+    setKindLocked(node, block.pfn, KIND_NEW);
+    if (at < frames) give(node, block);
+    else keep.push(block);
+  }
+  work(first);
+  for (const block of keep) give(node, block);
+  for (const block of all) if (block !== large) give(node, block);
+  assert.equal(checkBuddy(node), free);
+}
+
+const free = checkBuddy(node);
+
+describe('buddy', () => {
+  it('starts with every frame on the lists, as the largest aligned blocks', () => {
+    assert.equal(free, node.words[L.H_FREE_FRAMES]);
+    const total = Array.from({ length: ORDER_MAX + 1 }, (_, order) => freeBlocks(node, order) << order).reduce((a, b) => a + b);
+    assert.equal(total, free);
+  });
+
+  for (const frames of [1, 2, 3, 4, 5, 7, 8, 12, 16]) {
+    it(`every sequence of five operations on a heap of ${frames} frames`, () => {
+      onHeap(frames, (first) => {
+        explore(frames, first, [], 5);
+      });
+    });
+  }
+
+  it('merges back to one block from any order of frees', () => {
+    onHeap(8, () => {
+      for (let permutation = 0; permutation < 40_320; permutation += 13) {
+        const pfns = Array.from({ length: 8 }, () => take(node, 0, L.MIGRATE_MOVABLE));
+        for (const index of permutationOf(8, permutation)) give(node, { pfn: pfns[index], order: 0 });
+        assert.equal(freeBlocks(node, 3), 1);
+        assert.equal(checkBuddy(node), 8);
+      }
+    });
+  });
+
+  it('takes the smallest block that fits', () => {
+    onHeap(12, (first) => {
+      // 8 + 4 free.
+      assert.equal(take(node, 2, L.MIGRATE_MOVABLE), first + 8);
+      assert.equal(take(node, 2, L.MIGRATE_MOVABLE), first);
+      assert.equal(take(node, 3, L.MIGRATE_MOVABLE), NO_PFN);
+      give(node, { pfn: first as Pfn, order: 2 });
+      give(node, { pfn: (first + 8) as Pfn, order: 2 });
+    });
+  });
+
+  it('falls back to the other migrate type, and claims the pageblock from order 4 up', () => {
+    onHeap(16, (first) => {
+      const pfn = take(node, 1, L.MIGRATE_UNMOVABLE);
+      assert.equal(typeOf(node, pfn), L.MIGRATE_UNMOVABLE);
+      checkBuddy(node);
+      give(node, { pfn, order: 1 });
+      assert.equal(checkBuddy(node), 16);
+      node.words[node.blocksAt + (first >> 9)] = L.MIGRATE_MOVABLE;
+    });
+    onHeap(8, () => {
+      const pfn = take(node, 0, L.MIGRATE_UNMOVABLE);
+      assert.equal(typeOf(node, pfn), L.MIGRATE_MOVABLE, 'below order 4 the pageblock keeps its type');
+      give(node, { pfn, order: 0 });
+    });
+  });
+
+  it('asserts on a block freed twice or outside the node', () => {
+    onHeap(4, (first) => {
+      assert.throws(() => giveBlockLocked(node, first as Pfn, 2), /block freed twice/);
+      assert.throws(() => giveBlockLocked(node, node.frames as Pfn, 0), /inside the node/);
+      assert.throws(() => giveBlockLocked(node, (node.firstFree - 1) as Pfn, 0), /inside the node/);
+    });
+  });
+
+  it('any long sequence over the whole node keeps the lists whole', () => {
+    const operations = fc.array(fc.tuple(fc.nat(ORDER_MAX), fc.nat(1), fc.nat(), fc.boolean()), { maxLength: 400, size: 'max' });
+    fc.assert(
+      fc.property(operations, (sequence) => {
+        const held: Block[] = [];
+        const claimed = new Uint8Array(node.frames);
+        for (const [order, type, pick, wantsTake] of sequence) {
+          if (wantsTake || held.length === 0) {
+            const pfn = take(node, order, type);
+            if (pfn === NO_PFN) continue;
+            for (let i = 0; i < 1 << order; i++) {
+              assert.equal(claimed[pfn + i], 0, 'frame given out once');
+              claimed[pfn + i] = 1;
+            }
+            held.push({ pfn, order });
+          } else {
+            const [block] = held.splice(pick % held.length, 1);
+            claimed.fill(0, block.pfn, block.pfn + (1 << block.order));
+            give(node, block);
+          }
+        }
+        const taken = held.reduce((sum, block) => sum + (1 << block.order), 0);
+        assert.equal(checkBuddy(node), free - taken);
+        for (const block of held) give(node, block);
+        assert.equal(checkBuddy(node), free);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+/** Depth first: from each state every take (order 0…4, both types) and every give that is possible. */
+function explore(frames: number, first: number, held: readonly Block[], depth: number): void {
+  const taken = held.reduce((sum, block) => sum + (1 << block.order), 0);
+  assert.equal(checkBuddy(node), frames - taken);
+  if (depth === 0) return;
+  for (let order = 0; order <= 4; order++) {
+    const pfn = take(node, order, L.MIGRATE_MOVABLE);
+    if (pfn === NO_PFN) {
+      assert.ok(!hasAlignedRun(frames, first, held, order), 'a fitting block was free');
+      continue;
+    }
+    assert.equal(pfn % (1 << order), 0);
+    assert.ok(held.every((block) => block.pfn + (1 << block.order) <= pfn || pfn + (1 << order) <= block.pfn), 'blocks do not overlap');
+    explore(frames, first, [...held, { pfn, order }], depth - 1);
+    give(node, { pfn, order });
+  }
+  for (const block of held) {
+    give(node, block);
+    explore(frames, first, held.filter((other) => other !== block), depth - 1);
+    // Back as it was: the same frames taken again, whatever the lists look like now.
+    retake(block);
+  }
+}
+
+/** Takes exactly this block from the lists again. */
+function retake(wanted: Block): void {
+  const others: Block[] = [];
+  for (;;) {
+    const pfn = take(node, wanted.order, L.MIGRATE_MOVABLE);
+    assert.notEqual(pfn, NO_PFN, 'the block just given back can be had');
+    if (pfn === wanted.pfn) break;
+    others.push({ pfn, order: wanted.order });
+  }
+  for (const block of others) give(node, block);
+}
+
+function hasAlignedRun(frames: number, first: number, held: readonly Block[], order: number): boolean {
+  for (let at = 0; at + (1 << order) <= frames; at += 1 << order) {
+    const start = first + at;
+    if (held.every((block) => block.pfn + (1 << block.order) <= start || start + (1 << order) <= block.pfn)) return true;
+  }
+  return false;
+}
+
+function permutationOf(count: number, index: number): number[] {
+  const left = Array.from({ length: count }, (_, i) => i);
+  let rest = index;
+  return Array.from({ length: count }, (_, i) => {
+    const [picked] = left.splice(rest % (count - i), 1);
+    rest = Math.floor(rest / (count - i));
+    return picked;
+  });
+}
