@@ -59,6 +59,7 @@ export class RegionWorker implements Actor {
     if (this.pins.length > 0 && random.chance(0.25)) return this.usePin();
     const opened = this.anyRegion();
     if (opened === undefined) return SKIPPED;
+    if (random.chance(this.world.shape.discardShare)) return this.discard(opened, true);
     if (this.wantsRoom) {
       this.wantsRoom = false;
       return this.discard(opened, true);
@@ -70,7 +71,7 @@ export class RegionWorker implements Actor {
     if (dice < 34) return this.read(opened);
     if (dice < 62) return this.write(opened);
     if (dice < 68) return this.fill(opened);
-    if (dice < 74) return this.discard(opened, dice === 68);
+    if (dice < 74) return this.discard(opened, false);
     if (dice < 80) return this.openView(opened);
     if (dice < 84) return this.pin(opened);
     if (dice < 88) return this.openWrite(opened);
@@ -84,15 +85,16 @@ export class RegionWorker implements Actor {
     if (this.views.length > 0 && random.chance(0.4)) return this.closeView();
     const all = [...this.opened.values()];
     if (all.length === 0) return SKIPPED;
-    const opened = random.pick(all);
+    const near = all.find((candidate) => candidate.plan === this.world.focus?.plan);
+    const opened = near !== undefined && random.chance(0.5) ? near : random.pick(all);
     if (random.chance(0.5)) return this.read(opened, 1);
     return random.chance(0.5) ? this.openView(opened) : this.write(opened, 1);
   }
 
   /** An open region; sometimes, or when there is none, one more is opened. */
   private anyRegion(): OpenedRegion | undefined {
-    const { random, plans } = this.world;
-    const plan = random.pick(plans);
+    const { random, plans, focus } = this.world;
+    const plan = focus !== undefined && random.chance(0.5) ? focus.plan : random.pick(plans);
     const opened = this.opened.get(plan);
     return opened ?? this.openRegion(plan);
   }
@@ -134,16 +136,23 @@ export class RegionWorker implements Actor {
 
   /** Some bytes of up to `pagesMax` pages of one group; 4 of 5 times in a tenth of the region, which moves with time. */
   private place(opened: OpenedRegion, pagesMax: number): { offset: number; length: number } {
-    const { random, tick } = this.world;
+    const { random } = this.world;
     const { plan } = opened;
-    const hot = Math.max(1, Math.floor(plan.pages / 10));
-    const index = random.chance(0.8) ? (Math.floor(tick / 4000) * hot + random.below(hot)) % plan.pages : random.below(plan.pages);
+    const index = this.pageIndex(plan);
+    this.world.focus = { plan, index };
     const left = Math.min(pagesMax, plan.groupPages - (index % plan.groupPages), plan.pages - index);
     const pages = random.between(1, left);
     const start = this.world.pageOffset(plan, index);
     if (random.chance(0.5)) return { offset: start, length: pages * PAGE_BYTES };
     const from = random.below(PAGE_BYTES);
     return { offset: start + from, length: random.between(1, pages * PAGE_BYTES - from) };
+  }
+
+  private pageIndex(plan: RegionPlan): number {
+    const { random, tick, focus } = this.world;
+    if (focus?.plan === plan && random.chance(0.3)) return focus.index;
+    const hot = Math.max(1, Math.floor(plan.pages / 10));
+    return random.chance(0.8) ? (Math.floor(tick / 4000) * hot + random.below(hot)) % plan.pages : random.below(plan.pages);
   }
 
   private read(opened: OpenedRegion, pagesMax = READ_PAGES_MAX): number {

@@ -21,6 +21,8 @@ export interface Shape {
   readonly depthMax: number;
   /** Steps of others at one preemption, at most. */
   readonly burstMax: number;
+  /** Share of steps that discard whole chunks. */
+  readonly discardShare: number;
   /** Share of pages that do not compress. */
   readonly randomShare: number;
 }
@@ -52,6 +54,7 @@ export function drawShape(random: Random): Shape {
     preemptEvery: random.pick([0, 20, 60, 200, 1000]),
     depthMax: random.between(2, 4),
     burstMax: random.pick([1, 3, 20]),
+    discardShare: random.pick([0.01, 0.01, 0.15]),
     randomShare: random.pick([0, 0.1, 0.5]),
   };
 }

@@ -69,6 +69,8 @@ export class World {
   readonly plans: RegionPlan[] = [];
   readonly threads: LogicalThread[] = [];
   tick = 0;
+  /** Where the steps under way are at work: others that get in between often go there too. */
+  focus: { readonly plan: RegionPlan; readonly index: number } | undefined;
   /** What went wrong first; nothing runs after it. */
   failure: unknown;
   /** Threads with work in microtasks. */

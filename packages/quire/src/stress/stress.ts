@@ -1,0 +1,115 @@
+/** A stress run: daemons and attached workers on one instance with a quarter of the memory that the data needs. */
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import { Quire } from '../api/quire.ts';
+import type { QuireStats } from '../api/stats.ts';
+import { KIB, MIB } from '../base/units.ts';
+import { Random } from '../simulator/random.ts';
+import { CellWork } from './cell-work.ts';
+import { KeyWork } from './key-work.ts';
+import { cellOffsets, SharedState, type StressPlan, type WorkerReport, type WorkerStart } from './plan.ts';
+import { Values } from './values.ts';
+
+export interface StressOptions {
+  readonly seconds: number;
+  readonly seed: number;
+  readonly budgetBytes: number;
+  readonly workers: number;
+}
+
+export interface StressResult {
+  /** One for each thing that was wrong. */
+  readonly failures: string[];
+  readonly counts: Record<string, number>;
+  readonly stats: QuireStats;
+  readonly dataBytes: number;
+  readonly runSeconds: number;
+}
+
+/** Half of the data in cells, half in the map; together four times the budget. */
+const DATA_SHARE = 4;
+/** Mean length of a value (stress/values.ts). */
+const MEAN_BYTES = 4 * KIB;
+
+export async function runStress(options: StressOptions): Promise<StressResult> {
+  const each = Math.ceil((options.budgetBytes * DATA_SHARE) / 2 / MEAN_BYTES);
+  const values = new Values(options.seed);
+  const cellBytes = cellOffsets(values, each)[each];
+  const regionBytes = Math.ceil(cellBytes / MIB) * MIB;
+  const { seed, seconds, workers } = options;
+  const plan: StressPlan = { seed, seconds, workers, cells: each, keys: each, regionBytes };
+  const buffer = new SharedArrayBuffer(SharedState.bytesFor(plan));
+  const shared = new SharedState(plan, buffer);
+  const quire = await Quire.open({
+    budget: options.budgetBytes,
+    swap: [{ tier: 'compressed' }, { tier: 'file', size: options.budgetBytes * DATA_SHARE * 3 }],
+    threads: daemonThreads(),
+  });
+  const counts: Record<string, number> = { cell_reads: 0, cell_writes: 0, cell_pins: 0, key_reads: 0, key_writes: 0, iterations: 0 };
+  const random = new Random(seed);
+  // Opened before the workers start: whoever opens a map first makes it.
+  const cells = new CellWork(quire, plan, shared, values, random, counts);
+  const keys = new KeyWork(quire, plan, shared, values, random, counts);
+  const { reports, runSeconds } = await work(plan, quire, buffer, shared);
+  const failures = reports.flatMap((report) => (report.failure === undefined ? [] : [`worker ${report.index}: ${report.failure}`]));
+  if (failures.length === 0) failures.push(...lookAtAll(plan, cells, keys));
+  const stats = failures.length === 0 ? quire.stats() : ({} as QuireStats);
+  try {
+    await quire.close();
+  } catch (error) {
+    failures.push(`close: ${error instanceof Error ? `${error.stack}\n  cause: ${String(error.cause)}` : String(error)}`);
+  }
+  for (const report of reports) for (const [name, count] of Object.entries(report.counts)) counts[name] = (counts[name] ?? 0) + count;
+  return { failures, counts, stats, dataBytes: cellBytes + each * MEAN_BYTES, runSeconds };
+}
+
+/** 'auto' of a machine with more than two cores, at least one anywhere. */
+function daemonThreads(): number | 'auto' {
+  return availableParallelism() > 2 ? 'auto' : 1;
+}
+
+async function work(
+  plan: StressPlan,
+  quire: Quire,
+  buffer: SharedArrayBuffer,
+  shared: SharedState,
+): Promise<{ reports: WorkerReport[]; runSeconds: number }> {
+  const done = Array.from({ length: plan.workers }, (_, index) => startWorker({ plan, index, handle: quire.handle, shared: buffer }));
+  const all = Promise.all(done);
+  while (Atomics.load(shared.control, 1) < plan.workers && Atomics.load(shared.control, 0) !== 2) await sleep(20);
+  const start = performance.now();
+  while (performance.now() - start < plan.seconds * 1000 && Atomics.load(shared.control, 0) !== 2) await sleep(50);
+  Atomics.store(shared.control, 0, 2);
+  const reports = await all;
+  return { reports, runSeconds: (performance.now() - start) / 1000 };
+}
+
+function startWorker(start: WorkerStart): Promise<WorkerReport> {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: start, execArgv: [] });
+  return new Promise((resolve) => {
+    let report: WorkerReport | undefined;
+    worker.on('message', (message: WorkerReport) => {
+      report = message;
+    });
+    let failure = 'it ended without a report';
+    worker.on('error', (error) => {
+      failure = String(error);
+    });
+    worker.on('exit', () => resolve(report ?? { index: start.index, counts: {}, failure }));
+  });
+}
+
+/** Nobody is at work any more: every cell and key must be what its last version says. */
+function lookAtAll(plan: StressPlan, cells: CellWork, keys: KeyWork): string[] {
+  try {
+    for (let cell = 0; cell < plan.cells; cell++) cells.read(cell);
+    for (let key = 0; key < plan.keys; key++) keys.read(key);
+    return keys.map.isValid() ? [] : ['the map is not valid'];
+  } catch (error) {
+    return [error instanceof Error ? String(error.stack) : String(error)];
+  }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
