@@ -17,6 +17,11 @@ function explain(error: unknown, options: Options | undefined): string {
   return String(message).replaceAll('\n', ' ');
 }
 
+function ended(error?: unknown): void {
+  if (error !== undefined) process.stderr.write(`quire-server: closing failed: ${explain(error, undefined)}\n`);
+  process.exit(error === undefined ? 0 : 1);
+}
+
 async function start(options: Options): Promise<Server> {
   const store = await QuireStore.open(options);
   try {
@@ -33,7 +38,7 @@ async function start(options: Options): Promise<Server> {
         swapFile: options.swapFile ?? tmpdir(),
         swapSize: options.swapSize,
       },
-      onShutdown: () => process.exit(0),
+      onShutdown: ended,
     });
     return server;
   } catch (error) {

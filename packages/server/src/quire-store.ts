@@ -15,6 +15,7 @@ export interface QuireStoreOptions {
 export class QuireStore implements Store {
   readonly budget: number;
   private readonly quire: Quire;
+  private ioBytes = 0;
   private readonly maps = new Map<number, ByteMap>();
 
   private constructor(quire: Quire, budget: number) {
@@ -39,6 +40,13 @@ export class QuireStore implements Store {
     const made = this.quire.byteMap({ name: `db${index}` });
     this.maps.set(index, made);
     return made;
+  }
+
+  /** Some of the budget, for the buffers every request goes through; none when that would be more than a 64th of it. */
+  ioBuffer(bytes: number): Uint8Array | undefined {
+    if (this.ioBytes + bytes > this.budget / 64) return undefined;
+    this.ioBytes += bytes;
+    return this.quire.ioBuffer(bytes);
   }
 
   memoryUsed(): number {

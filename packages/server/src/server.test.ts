@@ -155,6 +155,15 @@ describe('Server', () => {
     await told;
     assert.ok(store.isClosed);
   });
+
+  it('hands on what went wrong in closing the store', async () => {
+    const store = new MemoryStore();
+    store.close = () => Promise.reject(new Error('frames are missing'));
+    const told = new Promise<unknown>((resolve) => {
+      void Server.listen({ store, port: 0, onShutdown: resolve }).then((server) => server.shutdown());
+    });
+    assert.match(String(await told), /frames are missing/);
+  });
 });
 
 describe('INFO', () => {

@@ -14,7 +14,7 @@ import type { EvictionPolicy } from './evict.ts';
 import { expireCycle } from './expire-cycle.ts';
 import { Keyspace } from './keyspace.ts';
 import { isLoopback } from './loopback.ts';
-import { BlockPool } from './resp/block-pool.ts';
+import { BlockPool, bufferOver } from './resp/block-pool.ts';
 import type { ParserLimits } from './resp/parser.ts';
 import { ReplyWriter } from './resp/writer.ts';
 import { ServerStats } from './server-stats.ts';
@@ -37,8 +37,8 @@ export interface ServerOptions {
   policy?: EvictionPolicy;
   /** For CONFIG GET. */
   settings?: Partial<Pick<FixedSettings, 'threads' | 'swapFile' | 'swapSize'>>;
-  /** Called after SHUTDOWN closed the server. */
-  onShutdown?: () => void;
+  /** Called after `shutdown()` (the command, or a signal) has closed the server; with what went wrong in closing, if anything did. */
+  onShutdown?: (error?: unknown) => void;
   /** Where a line for the operator goes. */
   log?: (text: string) => void;
 }
@@ -49,9 +49,9 @@ export class Server {
   readonly config: Config;
   readonly table: CommandTable;
   readonly dispatcher: Dispatcher;
-  readonly pool = new BlockPool();
-  readonly out = new ReplyWriter(this.pool);
-  readonly readBuffer = Buffer.allocUnsafeSlow(READ_BYTES);
+  readonly pool: BlockPool;
+  readonly out: ReplyWriter;
+  readonly readBuffer: Buffer;
   readonly limits: ParserLimits;
   readonly stats = new ServerStats();
   readonly runId = randomBytes(20).toString('hex');
@@ -60,13 +60,17 @@ export class Server {
   readonly port: number;
   private readonly listeners: NetServer[] = [];
   private readonly connections = new Set<Connection>();
-  private readonly onShutdown: () => void;
+  private readonly onShutdown: (error?: unknown) => void;
   private timer: NodeJS.Timeout | undefined;
   private nextId = 1;
   private closing: Promise<void> | undefined;
 
   private constructor(options: ServerOptions, port: number) {
     this.store = options.store;
+    this.pool = new BlockPool((bytes) => options.store.ioBuffer?.(bytes));
+    this.out = new ReplyWriter(this.pool);
+    const input = options.store.ioBuffer?.(READ_BYTES);
+    this.readBuffer = input === undefined ? Buffer.allocUnsafeSlow(READ_BYTES) : bufferOver(input);
     this.port = port;
     this.bind = options.bind ?? ['127.0.0.1'];
     this.onShutdown = options.onShutdown ?? (() => {});
@@ -174,7 +178,7 @@ export class Server {
 
   /** SHUTDOWN: closes, then tells the owner. */
   shutdown(): void {
-    void this.close().then(this.onShutdown);
+    this.close().then(() => this.onShutdown(), this.onShutdown);
   }
 
   private async closeAll(): Promise<void> {

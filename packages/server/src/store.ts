@@ -8,6 +8,8 @@ export interface Store {
   memoryUsed(): number;
   /** Bytes. */
   readonly budget: number;
+  /** Memory of the store's own to read into and write from, faster than any other; undefined when it has none to spare. */
+  ioBuffer?(bytes: number): Uint8Array | undefined;
   /** Counters for INFO's `quire` section. */
   stats(): Record<string, number>;
   close(): Promise<void>;

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseBytes } from '../base/units.ts';
-import { type QuireHandle, Quire, type RegionOptions } from './quire.ts';
 import type { QuireOptions } from './options.ts';
+import { Quire, type QuireHandle, type RegionOptions } from './quire.ts';
 import { type BadCall, expectAll, NOT_INTEGERS } from './testing/expect-code.ts';
 
 const MIB = 2 ** 20;
@@ -23,25 +23,58 @@ describe('bad input', () => {
     const open = (options: unknown) => () => Quire.open(wrong(options));
     const budget = '8MiB';
     const calls: BadCall[] = [
-      ...[undefined, null, 5, 'x', []].map((value) => ({ what: `options ${String(value)}`, call: open(value), code: INVALID }) as const),
-      ...[undefined, null, Number.NaN, -1, 0, 1.5, 'lots', '10 apples', '-5MiB', '', {}, true, '200%'].map((value) => ({ what: `budget ${String(value)}`, call: open({ budget: value }), code: INVALID }) as const),
+      ...[undefined, null, 5, 'x', []].map(
+        (value) => ({ what: `options ${String(value)}`, call: open(value), code: INVALID }) as const,
+      ),
+      ...[undefined, null, Number.NaN, -1, 0, 1.5, 'lots', '10 apples', '-5MiB', '', {}, true, '200%'].map(
+        (value) => ({ what: `budget ${String(value)}`, call: open({ budget: value }), code: INVALID }) as const,
+      ),
       { what: 'budget too small', call: open({ budget: 7 * MIB }), code: RANGE },
       { what: 'budget above the machine', call: open({ budget: '90TiB' }), code: RANGE },
       { what: 'budget above the process', call: open({ budget: 2 ** 37 }), code: RANGE },
-      ...[null, 5, 'compressed', {}].map((swap) => ({ what: `swap ${String(swap)}`, call: open({ budget, swap }), code: INVALID }) as const),
-      ...[null, 5, {}, { tier: 'tape' }].map((tier) => ({ what: `tier ${JSON.stringify(tier)}`, call: open({ budget, swap: [tier] }), code: INVALID }) as const),
-      { what: 'two compressed tiers', call: open({ budget, swap: [{ tier: 'compressed' }, { tier: 'compressed' }] }), code: INVALID },
-      { what: 'compressed after file', call: open({ budget, swap: [{ tier: 'file' }, { tier: 'compressed' }] }), code: INVALID },
-      { what: 'two file tiers', call: open({ budget, swap: [{ tier: 'file' }, { tier: 'file' }] }), code: 'ERR_QUIRE_UNSUPPORTED' },
-      { what: 'codec zstd', call: open({ budget, swap: [{ tier: 'compressed', codec: 'zstd' }] }), code: 'ERR_QUIRE_UNSUPPORTED' },
+      ...[null, 5, 'compressed', {}].map(
+        (swap) => ({ what: `swap ${String(swap)}`, call: open({ budget, swap }), code: INVALID }) as const,
+      ),
+      ...[null, 5, {}, { tier: 'tape' }].map(
+        (tier) =>
+          ({ what: `tier ${JSON.stringify(tier)}`, call: open({ budget, swap: [tier] }), code: INVALID }) as const,
+      ),
+      {
+        what: 'two compressed tiers',
+        call: open({ budget, swap: [{ tier: 'compressed' }, { tier: 'compressed' }] }),
+        code: INVALID,
+      },
+      {
+        what: 'compressed after file',
+        call: open({ budget, swap: [{ tier: 'file' }, { tier: 'compressed' }] }),
+        code: INVALID,
+      },
+      {
+        what: 'two file tiers',
+        call: open({ budget, swap: [{ tier: 'file' }, { tier: 'file' }] }),
+        code: 'ERR_QUIRE_UNSUPPORTED',
+      },
+      {
+        what: 'codec zstd',
+        call: open({ budget, swap: [{ tier: 'compressed', codec: 'zstd' }] }),
+        code: 'ERR_QUIRE_UNSUPPORTED',
+      },
       { what: 'codec gzip', call: open({ budget, swap: [{ tier: 'compressed', codec: 'gzip' }] }), code: INVALID },
       { what: 'file size NaN', call: open({ budget, swap: [{ tier: 'file', size: Number.NaN }] }), code: INVALID },
       { what: 'file size tiny', call: open({ budget, swap: [{ tier: 'file', size: 5 }] }), code: RANGE },
       { what: 'file path 5', call: open({ budget, swap: [{ tier: 'file', path: 5 }] }), code: INVALID },
       { what: 'file path empty', call: open({ budget, swap: [{ tier: 'file', path: '' }] }), code: INVALID },
-      { what: 'file in no folder', call: open({ budget, swap: [{ tier: 'file', path: '/nowhere/at/all/x.swap' }] }), code: 'ERR_QUIRE_IO' },
-      ...[null, Number.NaN, 1.5, 'two', {}].map((threads) => ({ what: `threads ${String(threads)}`, call: open({ budget, threads }), code: INVALID }) as const),
-      ...[-1, 17].map((threads) => ({ what: `threads ${threads}`, call: open({ budget, threads }), code: RANGE }) as const),
+      {
+        what: 'file in no folder',
+        call: open({ budget, swap: [{ tier: 'file', path: '/nowhere/at/all/x.swap' }] }),
+        code: 'ERR_QUIRE_IO',
+      },
+      ...[null, Number.NaN, 1.5, 'two', {}].map(
+        (threads) => ({ what: `threads ${String(threads)}`, call: open({ budget, threads }), code: INVALID }) as const,
+      ),
+      ...[-1, 17].map(
+        (threads) => ({ what: `threads ${threads}`, call: open({ budget, threads }), code: RANGE }) as const,
+      ),
     ];
     await expectAll(calls);
   });
@@ -49,10 +82,28 @@ describe('bad input', () => {
   it('Quire.attach', async () => {
     await using quire = await openSmall();
     const { handle } = quire;
-    const forged: unknown[] = [undefined, null, 5, 'x', {}, [], { memories: [] }, { memories: [1] }, { ...handle, memories: [] }, { ...handle, module: {} }, { ...handle, fd: 'x' }];
+    const forged: unknown[] = [
+      undefined,
+      null,
+      5,
+      'x',
+      {},
+      [],
+      { memories: [] },
+      { memories: [1] },
+      { ...handle, memories: [] },
+      { ...handle, module: {} },
+      { ...handle, fd: 'x' },
+    ];
     const foreign = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
     forged.push({ ...handle, memories: [foreign] });
-    await expectAll(forged.map((value, i) => ({ what: `handle ${i}`, call: () => Quire.attach(value as QuireHandle), code: INVALID })));
+    await expectAll(
+      forged.map((value, i) => ({
+        what: `handle ${i}`,
+        call: () => Quire.attach(value as QuireHandle),
+        code: INVALID,
+      })),
+    );
     assert.equal(quire.stats().threads, 1, 'none of them took a thread slot');
   });
 
@@ -61,10 +112,16 @@ describe('bad input', () => {
     const region = (options: unknown) => () => quire.region(options as RegionOptions);
     const size = MIB;
     await expectAll([
-      ...[undefined, null, 5, 'x'].map((value) => ({ what: `options ${String(value)}`, call: region(value), code: INVALID }) as const),
-      ...[undefined, null, Number.NaN, -1, 0, 1.5, 'x', '50%', {}, 2 ** 60].map((value) => ({ what: `size ${String(value)}`, call: region({ size: value }), code: INVALID }) as const),
+      ...[undefined, null, 5, 'x'].map(
+        (value) => ({ what: `options ${String(value)}`, call: region(value), code: INVALID }) as const,
+      ),
+      ...[undefined, null, Number.NaN, -1, 0, 1.5, 'x', '50%', {}, 2 ** 60].map(
+        (value) => ({ what: `size ${String(value)}`, call: region({ size: value }), code: INVALID }) as const,
+      ),
       { what: 'size above 2^45', call: region({ size: 2 ** 45 + 1 }), code: RANGE },
-      ...[5, {}, true].map((name) => ({ what: `name ${String(name)}`, call: region({ size, name }), code: INVALID }) as const),
+      ...[5, {}, true].map(
+        (name) => ({ what: `name ${String(name)}`, call: region({ size, name }), code: INVALID }) as const,
+      ),
       { what: 'long name', call: region({ size, name: 'é'.repeat(61) }), code: RANGE },
       { what: 'group 5', call: region({ size, group: 5 }), code: INVALID },
     ]);
@@ -142,10 +199,14 @@ describe('bad input', () => {
     await using quire = await openSmall();
     const map = (options: unknown) => () => quire.map(wrong(options));
     await expectAll([
-      ...[null, 5, 'x'].map((value) => ({ what: `options ${String(value)}`, call: map(value), code: INVALID }) as const),
+      ...[null, 5, 'x'].map(
+        (value) => ({ what: `options ${String(value)}`, call: map(value), code: INVALID }) as const,
+      ),
       ...[5, {}].map((name) => ({ what: `name ${String(name)}`, call: map({ name }), code: INVALID }) as const),
       { what: 'long name', call: map({ name: 'x'.repeat(121) }), code: RANGE },
-      ...[Number.NaN, -1, 0, 'x', null, {}].map((maxBytes) => ({ what: `maxBytes ${String(maxBytes)}`, call: map({ maxBytes }), code: INVALID }) as const),
+      ...[Number.NaN, -1, 0, 'x', null, {}].map(
+        (maxBytes) => ({ what: `maxBytes ${String(maxBytes)}`, call: map({ maxBytes }), code: INVALID }) as const,
+      ),
       { what: 'ttlMs NaN', call: map({ ttlMs: Number.NaN }), code: INVALID },
       { what: 'ttlMs -1', call: map({ ttlMs: -1 }), code: RANGE },
       { what: 'value format', call: map({ value: 'xml' }), code: INVALID },
@@ -154,8 +215,12 @@ describe('bad input', () => {
     const opened = quire.map<string, Uint8Array>({ name: 'm' });
     const value = new Uint8Array(3);
     await expectAll([
-      ...[undefined, null, {}, true, Symbol('s')].map((key) => ({ what: `key ${String(key)}`, call: () => opened.set(wrong(key), value), code: INVALID }) as const),
-      ...[undefined, null, 5, 'text', {}].map((bad) => ({ what: `value ${String(bad)}`, call: () => opened.set('k', wrong(bad)), code: INVALID }) as const),
+      ...[undefined, null, {}, true, Symbol('s')].map(
+        (key) => ({ what: `key ${String(key)}`, call: () => opened.set(wrong(key), value), code: INVALID }) as const,
+      ),
+      ...[undefined, null, 5, 'text', {}].map(
+        (bad) => ({ what: `value ${String(bad)}`, call: () => opened.set('k', wrong(bad)), code: INVALID }) as const,
+      ),
       { what: 'long key', call: () => opened.set('k'.repeat(70_000), value), code: RANGE },
       { what: 'ttl 0', call: () => opened.set('k', value, { ttlMs: 0 }), code: RANGE },
       { what: 'ttl text', call: () => opened.set('k', value, { ttlMs: wrong('1') }), code: INVALID },
@@ -188,7 +253,27 @@ describe('parseBytes', () => {
   });
 
   it('refuses everything else', () => {
-    for (const bad of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 60, '', 'MiB', '1 parsec', '1e3', '0x10', '-1', '0', '0.5B', null, undefined, {}, [5], true]) {
+    for (const bad of [
+      0,
+      -1,
+      1.5,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      2 ** 60,
+      '',
+      'MiB',
+      '1 parsec',
+      '1e3',
+      '0x10',
+      '-1',
+      '0',
+      '0.5B',
+      null,
+      undefined,
+      {},
+      [5],
+      true,
+    ]) {
       assert.equal(parseBytes(bad, 100), undefined, String(bad));
     }
   });

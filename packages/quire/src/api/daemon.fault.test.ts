@@ -100,7 +100,14 @@ describe('a thread that dies holding the node lock', () => {
     assert.throws(() => region.write(0, new Uint8Array(4096)), withCode(FAILED));
     assert.throws(() => region.write(0, new Uint8Array(4096)), withCode(FAILED), 'at once from now on');
     assert.throws(() => quire.region({ size: MIB }), withCode(FAILED));
-    assert.throws(() => Quire.attach({ ...inside(quire).memory, ...(quire as unknown as { sharedHandle: object }).sharedHandle } as never), withCode(FAILED));
+    assert.throws(
+      () =>
+        Quire.attach({
+          ...inside(quire).memory,
+          ...(quire as unknown as { sharedHandle: object }).sharedHandle,
+        } as never),
+      withCode(FAILED),
+    );
     region.close();
     await quire.close();
   });

@@ -36,7 +36,11 @@ function assertPage(region: Region, page: number, wanted: Uint8Array): void {
 const TIERS: readonly { name: string; options: Partial<QuireOptions>; code: QuireErrorCode }[] = [
   { name: 'no swap', options: { swap: [] }, code: 'ERR_QUIRE_OUT_OF_MEMORY' },
   { name: 'compressed tier', options: {}, code: 'ERR_QUIRE_SWAP_FULL' },
-  { name: 'compressed and file', options: { swap: [{ tier: 'compressed' }, { tier: 'file', size: '8MiB' }] }, code: 'ERR_QUIRE_SWAP_FULL' },
+  {
+    name: 'compressed and file',
+    options: { swap: [{ tier: 'compressed' }, { tier: 'file', size: '8MiB' }] },
+    code: 'ERR_QUIRE_SWAP_FULL',
+  },
   { name: 'file alone', options: { swap: [{ tier: 'file', size: '8MiB' }] }, code: 'ERR_QUIRE_SWAP_FULL' },
   { name: 'with a daemon', options: { threads: 1 }, code: 'ERR_QUIRE_SWAP_FULL' },
 ];

@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import * as L from '../arena/layout.ts';
 import { KIND_NEW } from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocLocked } from '../page-alloc/page-allocator.ts';
 import { makePage } from '../testing/page-data.ts';
@@ -147,7 +147,11 @@ describe('the file tier', () => {
         swap: [{ tier: 'compressed' }, { tier: 'file', path: named, size: '64MiB' }],
       });
       assert.equal(existsSync(named), false);
-      await using other = await Quire.open({ budget: '8MiB', threads: 0, swap: [{ tier: 'file', path: folder, size: '64MiB' }] });
+      await using other = await Quire.open({
+        budget: '8MiB',
+        threads: 0,
+        swap: [{ tier: 'file', path: folder, size: '64MiB' }],
+      });
       assert.deepEqual(readdirSync(folder), []);
       for (const of of [quire, other]) {
         const region = of.region({ size: 40 * MIB });

@@ -3,7 +3,7 @@ import { threadId } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
-import { parseBytes } from '../base/units.ts';
+import { CHUNK_BYTES, PAGE_BYTES, parseBytes } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { closeSwapFile, FileDevice, openSwapFile } from '../daemons/file-device.ts';
 import { InlineRunner } from '../daemons/runner.ts';
@@ -12,6 +12,7 @@ import type { PageMap } from '../map/page-map.ts';
 import type { PageMapOptions } from '../map/page-map-options.ts';
 import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
 import { formatInstance, viewNodes } from '../vm/instance.ts';
+import { giveIoBlock, takeIoBlock } from '../vm/io-block.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { Memory } from '../vm/memory.ts';
 import { RegionSpace } from '../vm/region-space.ts';
@@ -110,7 +111,12 @@ export class Quire implements AsyncDisposable {
       const memory = new Memory(nodes, file, hasSwap);
       const handle = { memories, module: kernel, fd: file?.fd ?? -1, hasSwap, budgetBytes: shape.budgetBytes };
       const pool = new WorkerPool(memory, { memories, module: kernel, fd: handle.fd });
-      await pool.open(shape.threads);
+      try {
+        await pool.open(shape.threads);
+      } catch (error) {
+        await pool.close(); // those that did start
+        throw error;
+      }
       return new Quire(memory, thread, handle, { pool, file });
     }
   }
@@ -192,6 +198,22 @@ export class Quire implements AsyncDisposable {
     const bytes = parseBytes(maxBytes);
     if (bytes === undefined) throw invalidArg('maxBytes', "a number of bytes, or text like '4GiB'", maxBytes);
     return { ...checked, maxBytes: bytes };
+  }
+
+  /**
+   * `bytes` (at most 2 MiB, rounded up to a power of two of pages) of the instance's own memory, to read into and write
+   * from: `ByteMap` and `Region` copy several times faster between their pages and such a buffer. It counts against the
+   * budget until this object closes. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_SWAP_FULL,
+   * ERR_QUIRE_OUT_OF_MEMORY.
+   */
+  ioBuffer(bytes: number): Uint8Array {
+    this.checkOpen();
+    if (!Number.isInteger(bytes)) throw invalidArg('bytes', 'an integer', bytes);
+    if (bytes < 1 || bytes > CHUNK_BYTES) throw outOfRange('bytes', `1…${CHUNK_BYTES}`, bytes);
+    const order = Math.ceil(Math.log2(Math.ceil(bytes / PAGE_BYTES)));
+    const block = takeIoBlock(this.memory, order);
+    this.children.add({ close: () => giveIoBlock(this.memory, block.pfn) });
+    return block.bytes.subarray(0, bytes);
   }
 
   /** Gauges and counters of the whole instance, under their /proc/vmstat names. */

@@ -23,7 +23,9 @@ interface Reply {
 }
 
 async function startClient(handle: QuireHandle): Promise<Client> {
-  const urls = ['./quire.js', '../testing/page-data.js'].map((path) => JSON.stringify(new URL(path, import.meta.url).href));
+  const urls = ['./quire.js', '../testing/page-data.js'].map((path) =>
+    JSON.stringify(new URL(path, import.meta.url).href),
+  );
   const code = `
     const { parentPort, workerData } = require('node:worker_threads');
     (async () => {
@@ -54,7 +56,9 @@ async function startClient(handle: QuireHandle): Promise<Client> {
   return {
     run: (body) =>
       new Promise((resolve, reject) => {
-        waiting.set(++id, ({ value, code: failed, message }) => (message === undefined ? resolve(value) : reject(Object.assign(new Error(message), { code: failed }))));
+        waiting.set(++id, ({ value, code: failed, message }) =>
+          message === undefined ? resolve(value) : reject(Object.assign(new Error(message), { code: failed })),
+        );
         worker.postMessage({ id, body });
       }),
     end: () => {
@@ -159,9 +163,15 @@ describe('workers attached by a posted handle', () => {
       '[...state.map]',
     ];
     for (const call of calls) {
-      await assert.rejects(client.run(`return ${call.startsWith('await') ? `(${call})` : call}`), hasCode('ERR_QUIRE_CLOSED'), call);
+      await assert.rejects(
+        client.run(`return ${call.startsWith('await') ? `(${call})` : call}`),
+        hasCode('ERR_QUIRE_CLOSED'),
+        call,
+      );
     }
-    await client.run('state.pin.release(); state.region.close(); state.map.close(); await quire.close(); await quire.close();');
+    await client.run(
+      'state.pin.release(); state.region.close(); state.map.close(); await quire.close(); await quire.close();',
+    );
     await client.end();
   });
 

@@ -67,7 +67,11 @@ describe('node lock', () => {
   it('a sleeper is woken when the holder lets go late', async () => {
     const words = freshWords();
     acquire(words, LOCK, 1);
-    const waiter = inWorker(words, 2, `Atomics.store(words, ${READY}, 1); acquire(words, ${LOCK}, me); words[${COUNTER}] = 1; release(words, ${LOCK}, me);`);
+    const waiter = inWorker(
+      words,
+      2,
+      `Atomics.store(words, ${READY}, 1); acquire(words, ${LOCK}, me); words[${COUNTER}] = 1; release(words, ${LOCK}, me);`,
+    );
     while (Atomics.load(words, READY) === 0) await new Promise((resolve) => setTimeout(resolve, 1));
     await new Promise((resolve) => setTimeout(resolve, 20));
     assert.equal(Atomics.load(words, COUNTER), 0, 'it waits');

@@ -113,7 +113,7 @@ export class MapRead {
       return size;
     }
     const part = partOf(op, size, from, length);
-    if (part > 0) target.set(bytes.subarray(byte + start + from, byte + start + from + part), targetOffset);
+    if (part > 0) record.heap.copyOut(record.reader.view, start + from, target, targetOffset, part);
     return op === OP_RANGE ? part : size;
   }
 

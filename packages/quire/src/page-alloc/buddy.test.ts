@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { setKindLocked, KIND_NEW } from '../arena/frame.ts';
+import { KIND_NEW, setKindLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { NO_PFN, ORDER_MAX, type Pfn } from '../base/units.ts';
@@ -21,7 +21,8 @@ interface Block {
 function takeAll(of: Node): Block[] {
   const all: Block[] = [];
   for (let order = ORDER_MAX; order >= 0; order--) {
-    for (let pfn = take(of, order, L.MIGRATE_MOVABLE); pfn !== NO_PFN; pfn = take(of, order, L.MIGRATE_MOVABLE)) all.push({ pfn, order });
+    for (let pfn = take(of, order, L.MIGRATE_MOVABLE); pfn !== NO_PFN; pfn = take(of, order, L.MIGRATE_MOVABLE))
+      all.push({ pfn, order });
   }
   return all;
 }
@@ -60,7 +61,9 @@ const free = checkBuddy(node);
 describe('buddy', () => {
   it('starts with every frame on the lists, as the largest aligned blocks', () => {
     assert.equal(free, node.words[L.H_FREE_FRAMES]);
-    const total = Array.from({ length: ORDER_MAX + 1 }, (_, order) => freeBlocks(node, order) << order).reduce((a, b) => a + b);
+    const total = Array.from({ length: ORDER_MAX + 1 }, (_, order) => freeBlocks(node, order) << order).reduce(
+      (a, b) => a + b,
+    );
     assert.equal(total, free);
   });
 
@@ -119,7 +122,10 @@ describe('buddy', () => {
   });
 
   it('any long sequence over the whole node keeps the lists whole', () => {
-    const operations = fc.array(fc.tuple(fc.nat(ORDER_MAX), fc.nat(1), fc.nat(), fc.boolean()), { maxLength: 400, size: 'max' });
+    const operations = fc.array(fc.tuple(fc.nat(ORDER_MAX), fc.nat(1), fc.nat(), fc.boolean()), {
+      maxLength: 400,
+      size: 'max',
+    });
     fc.assert(
       fc.property(operations, (sequence) => {
         const held: Block[] = [];
@@ -161,13 +167,21 @@ function explore(frames: number, first: number, held: readonly Block[], depth: n
       continue;
     }
     assert.equal(pfn % (1 << order), 0);
-    assert.ok(held.every((block) => block.pfn + (1 << block.order) <= pfn || pfn + (1 << order) <= block.pfn), 'blocks do not overlap');
+    assert.ok(
+      held.every((block) => block.pfn + (1 << block.order) <= pfn || pfn + (1 << order) <= block.pfn),
+      'blocks do not overlap',
+    );
     explore(frames, first, [...held, { pfn, order }], depth - 1);
     give(node, { pfn, order });
   }
   for (const block of held) {
     give(node, block);
-    explore(frames, first, held.filter((other) => other !== block), depth - 1);
+    explore(
+      frames,
+      first,
+      held.filter((other) => other !== block),
+      depth - 1,
+    );
     // Back as it was: the same frames taken again, whatever the lists look like now.
     retake(block);
   }
@@ -188,7 +202,8 @@ function retake(wanted: Block): void {
 function hasAlignedRun(frames: number, first: number, held: readonly Block[], order: number): boolean {
   for (let at = 0; at + (1 << order) <= frames; at += 1 << order) {
     const start = first + at;
-    if (held.every((block) => block.pfn + (1 << block.order) <= start || start + (1 << order) <= block.pfn)) return true;
+    if (held.every((block) => block.pfn + (1 << block.order) <= start || start + (1 << order) <= block.pfn))
+      return true;
   }
   return false;
 }

@@ -8,7 +8,14 @@ import { createTestInstance, locked, type TestInstance } from '../testing/test-i
 import { checkBuddy } from './buddy.ts';
 import { GFP_KSWAPD_RECLAIM, GFP_NOWAIT, GFP_RECLAIM, GFP_USER } from './gfp.ts';
 import { allocLocked, drainCachesLocked, freeLocked } from './page-allocator.ts';
-import { allocTableFrameLocked, allocTableLocked, freeTableFrameLocked, freeTableLocked, SLAB_2K, SLAB_512 } from './table-slab.ts';
+import {
+  allocTableFrameLocked,
+  allocTableLocked,
+  freeTableFrameLocked,
+  freeTableLocked,
+  SLAB_2K,
+  SLAB_512,
+} from './table-slab.ts';
 import { watermarksFor } from './watermarks.ts';
 
 let instance: TestInstance;
@@ -86,14 +93,19 @@ describe('caches of order-0 frames', () => {
     assert.ok(cached > 0 && cached <= 48 + 1, `${cached} cached`);
     assert.equal(node.words[L.H_FREE_FRAMES], free);
     assert.equal(checkBuddy(node), free - cached);
-    assert.equal(locked(node, () => drainCachesLocked(node)), cached);
+    assert.equal(
+      locked(node, () => drainCachesLocked(node)),
+      cached,
+    );
     assert.equal(checkBuddy(node), free);
   });
 
   it('a thread short of frames gets those cached by others', () => {
     const other = instance.join();
     const [theirs] = other.nodes;
-    const taken = locked(theirs, () => Array.from({ length: 20 }, () => allocLocked(theirs, 0, L.MIGRATE_MOVABLE, GFP_RECLAIM, KIND_NEW)));
+    const taken = locked(theirs, () =>
+      Array.from({ length: 20 }, () => allocLocked(theirs, 0, L.MIGRATE_MOVABLE, GFP_RECLAIM, KIND_NEW)),
+    );
     locked(theirs, () => {
       for (const pfn of taken) freeLocked(theirs, pfn);
     });
@@ -109,28 +121,31 @@ describe('caches of order-0 frames', () => {
     const views = [instance.node, other.nodes[0]];
     const free = instance.node.words[L.H_FREE_FRAMES];
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(5), fc.nat(1), fc.nat(), fc.nat(2)), { maxLength: 300, size: 'max' }), (operations) => {
-        const held: Pfn[] = [];
-        let used = 0;
-        for (const [order, thread, pick, action] of operations) {
-          const node = views[thread];
-          locked(node, () => {
-            if (action > 0) {
-              const pfn = allocLocked(node, order, action - 1, GFP_USER, KIND_NEW);
-              if (pfn === NO_PFN) return;
-              held.push(pfn);
-              used += 1 << order;
-            } else if (held.length > 0) {
-              const before = node.words[L.H_FREE_FRAMES];
-              freeLocked(node, held.splice(pick % held.length, 1)[0]);
-              used -= node.words[L.H_FREE_FRAMES] - before;
-            }
-          });
-          assert.equal(node.words[L.H_FREE_FRAMES], free - used);
-        }
-        freeAll(held);
-        instance.check();
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(5), fc.nat(1), fc.nat(), fc.nat(2)), { maxLength: 300, size: 'max' }),
+        (operations) => {
+          const held: Pfn[] = [];
+          let used = 0;
+          for (const [order, thread, pick, action] of operations) {
+            const node = views[thread];
+            locked(node, () => {
+              if (action > 0) {
+                const pfn = allocLocked(node, order, action - 1, GFP_USER, KIND_NEW);
+                if (pfn === NO_PFN) return;
+                held.push(pfn);
+                used += 1 << order;
+              } else if (held.length > 0) {
+                const before = node.words[L.H_FREE_FRAMES];
+                freeLocked(node, held.splice(pick % held.length, 1)[0]);
+                used -= node.words[L.H_FREE_FRAMES] - before;
+              }
+            });
+            assert.equal(node.words[L.H_FREE_FRAMES], free - used);
+          }
+          freeAll(held);
+          instance.check();
+        },
+      ),
       { numRuns: 60 },
     );
     assert.equal(instance.node.words[L.H_FREE_FRAMES], free);
@@ -161,13 +176,19 @@ describe('table slab', () => {
               const at = allocTableLocked(node, size, GFP_USER);
               if (at === 0) return;
               const words = size === SLAB_2K ? PAGE_WORDS / 2 : PAGE_WORDS / 8;
-              assert.ok(node.words.subarray(at, at + words).every((word) => word === 0), 'a part comes zeroed');
+              assert.ok(
+                node.words.subarray(at, at + words).every((word) => word === 0),
+                'a part comes zeroed',
+              );
               node.words.fill(at, at, at + words);
               held.push({ at, size });
             } else if (held.length > 0) {
               const [part] = held.splice(pick % held.length, 1);
               const words = part.size === SLAB_2K ? PAGE_WORDS / 2 : PAGE_WORDS / 8;
-              assert.ok(node.words.subarray(part.at, part.at + words).every((word) => word === part.at), 'nobody else wrote it');
+              assert.ok(
+                node.words.subarray(part.at, part.at + words).every((word) => word === part.at),
+                'nobody else wrote it',
+              );
               freeTableLocked(node, part.size, part.at);
             }
           });

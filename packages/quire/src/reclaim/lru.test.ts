@@ -5,7 +5,15 @@ import { KIND_REGION, LRU_ACTIVE, LRU_INACTIVE, setKindLocked } from '../arena/f
 import * as L from '../arena/layout.ts';
 import { MIB, type Pfn } from '../base/units.ts';
 import { createTestInstance } from '../testing/test-instance.ts';
-import { checkLru, lruAddLocked, lruRemoveLocked, lruSize, lruTail, refillInactiveLocked, testAndClearTouch } from './lru.ts';
+import {
+  checkLru,
+  lruAddLocked,
+  lruRemoveLocked,
+  lruSize,
+  lruTail,
+  refillInactiveLocked,
+  testAndClearTouch,
+} from './lru.ts';
 import { advanceAge, ageBucket, isRefaultClose, PROMOTE_BUCKETS } from './working-set.ts';
 
 /** Frames that only the lists look at: nothing else of this instance is used. */
@@ -42,7 +50,10 @@ describe('LRU lists', () => {
           }
         }
         checkLru(node);
-        assert.deepEqual([LRU_INACTIVE, LRU_ACTIVE].map((of) => walk(of)), lists);
+        assert.deepEqual(
+          [LRU_INACTIVE, LRU_ACTIVE].map((of) => walk(of)),
+          lists,
+        );
       }),
       { numRuns: 100 },
     );
@@ -58,7 +69,8 @@ describe('LRU lists', () => {
 
     function walk(list: number): Pfn[] {
       const members: Pfn[] = [];
-      for (let pfn = node.words[L.H_LRU_HEADS + (list - 1) * 2]; pfn !== 0; pfn = node.words[node.nextAt + pfn]) members.push(pfn as Pfn);
+      for (let pfn = node.words[L.H_LRU_HEADS + (list - 1) * 2]; pfn !== 0; pfn = node.words[node.nextAt + pfn])
+        members.push(pfn as Pfn);
       return members;
     }
   });

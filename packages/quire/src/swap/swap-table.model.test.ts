@@ -11,7 +11,16 @@ import { shadowByteAt } from '../reclaim/working-set.ts';
 import { createTestInstance, locked } from '../testing/test-instance.ts';
 import { detachThread } from '../vm/thread-slot.ts';
 import { SLOT_EMPTY, SLOT_FREE, slotWord } from './slot-word.ts';
-import { allocSlotLocked, checkSwapTable, freeSlotLocked, NO_SLOT, peekSlot, sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
+import {
+  allocSlotLocked,
+  checkSwapTable,
+  freeSlotLocked,
+  NO_SLOT,
+  peekSlot,
+  sequenceAt,
+  setSlotWordLocked,
+  slotWordLocked,
+} from './swap-table.ts';
 
 function alloc(node: Node, payload: number): SlotIndex {
   return locked(node, () => allocSlotLocked(node, slotWord(SLOT_EMPTY, payload), GFP_RECLAIM));
@@ -22,12 +31,16 @@ function free(node: Node, slot: SlotIndex): void {
 }
 
 function chunks(node: Node): number {
-  return node.words.subarray(L.CLUSTER_ROOTS_AT, L.CLUSTER_ROOTS_AT + L.CLUSTER_ROOTS).filter((root) => root !== 0).length;
+  return node.words.subarray(L.CLUSTER_ROOTS_AT, L.CLUSTER_ROOTS_AT + L.CLUSTER_ROOTS).filter((root) => root !== 0)
+    .length;
 }
 
 describe('swap table', () => {
   it('agrees with a Map, with two threads allocating', () => {
-    const runs = fc.array(fc.tuple(fc.nat(1), fc.integer({ min: -900, max: 900 }), fc.nat()), { maxLength: 60, size: 'max' });
+    const runs = fc.array(fc.tuple(fc.nat(1), fc.integer({ min: -900, max: 900 }), fc.nat()), {
+      maxLength: 60,
+      size: 'max',
+    });
     fc.assert(
       fc.property(runs, (sequence) => {
         const instance = createTestInstance({ bytes: 4 * MIB });
@@ -179,7 +192,11 @@ function takeEveryFrame(node: Node): (() => void)[] {
   return locked(node, () => {
     const undo: (() => void)[] = [];
     for (const size of [SLAB_2K, SLAB_512]) {
-      for (let at = allocTableLocked(node, size, GFP_RECLAIM); at !== 0; at = allocTableLocked(node, size, GFP_RECLAIM)) {
+      for (
+        let at = allocTableLocked(node, size, GFP_RECLAIM);
+        at !== 0;
+        at = allocTableLocked(node, size, GFP_RECLAIM)
+      ) {
         const part = at;
         undo.push(() => freeTableLocked(node, size, part));
       }

@@ -27,7 +27,7 @@ import {
   allocTableLocked,
   freeTableFrameLocked,
   freeTableLocked,
-  SLAB_2K
+  SLAB_2K,
 } from '../page-alloc/table-slab.ts';
 import { shadowByteAt } from '../reclaim/working-set.ts';
 import { SLOT_FREE } from './slot-word.ts';

@@ -12,7 +12,17 @@ import { makePage } from '../testing/page-data.ts';
 import { createTestInstance, frameBytes, locked } from '../testing/test-instance.ts';
 import { classFor, OBJECT_BYTES_MAX, SIZE_CLASSES } from './size-classes.ts';
 import { locationOffsetBytes } from './slot-word.ts';
-import { forEachObjectLocked, gathered, OBJECT_HEADER_BYTES, sparseVictim, zsAllocLocked, zsCloneLocked, zsFreeLocked, zsGather, zsWriteLocked } from './zs-pool.ts';
+import {
+  forEachObjectLocked,
+  gathered,
+  OBJECT_HEADER_BYTES,
+  sparseVictim,
+  zsAllocLocked,
+  zsCloneLocked,
+  zsFreeLocked,
+  zsGather,
+  zsWriteLocked,
+} from './zs-pool.ts';
 
 const PAYLOAD_MAX = OBJECT_BYTES_MAX - OBJECT_HEADER_BYTES;
 
@@ -77,7 +87,11 @@ class Pool {
       const at = zsGather(this.node, location);
       assert.notEqual(at, -1);
       assert.equal(gathered.length, wanted.length);
-      assert.equal(Buffer.compare(this.node.bytes.subarray(at >>> 0, (at >>> 0) + wanted.length), wanted), 0, `object at ${location}`);
+      assert.equal(
+        Buffer.compare(this.node.bytes.subarray(at >>> 0, (at >>> 0) + wanted.length), wanted),
+        0,
+        `object at ${location}`,
+      );
       bytes += wanted.length;
     }
     assert.equal(this.node.words[L.H_ZS_OBJECTS], this.stored.size);
@@ -95,7 +109,11 @@ class Pool {
 
 describe('the compressed pool', () => {
   it('agrees with a plain Map', () => {
-    const length = fc.oneof(fc.integer({ min: 1, max: PAYLOAD_MAX }), fc.integer({ min: 900, max: 1000 }), fc.constant(PAYLOAD_MAX));
+    const length = fc.oneof(
+      fc.integer({ min: 1, max: PAYLOAD_MAX }),
+      fc.integer({ min: 900, max: 1000 }),
+      fc.constant(PAYLOAD_MAX),
+    );
     const operation = fc.tuple(fc.integer({ min: 0, max: 9 }), length, fc.nat());
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 1200, size: 'max' }), (operations) => {
@@ -117,7 +135,9 @@ describe('the compressed pool', () => {
       const pool = new Pool();
       const { bytes, objects } = SIZE_CLASSES[cls];
       for (let i = 0; i < objects * 2 + 1; i++) assert.ok(pool.alloc(bytes - OBJECT_HEADER_BYTES, i));
-      const straddling = [...pool.stored.values()].filter(({ location }) => locationOffsetBytes(location) + bytes > PAGE_BYTES).length;
+      const straddling = [...pool.stored.values()].filter(
+        ({ location }) => locationOffsetBytes(location) + bytes > PAGE_BYTES,
+      ).length;
       assert.equal(straddling > 0, SIZE_CLASSES[cls].frames > 1 && PAGE_BYTES % bytes !== 0, `class of ${bytes}`);
       pool.check();
       for (let i = 0; i < objects; i++) pool.free(i % 2 === 0 ? 0 : pool.stored.size - 1);
@@ -154,7 +174,8 @@ describe('the compressed pool', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 28 - 1 }), fc.integer(), (location, word) => {
         const pfn = location >>> 8;
-        if (pfn > 0 && pfn < node.frames && pfn >= node.firstFree + 40) node.words[pfn * 1024 + ((location & 0xff) << 2) + 1] = word;
+        if (pfn > 0 && pfn < node.frames && pfn >= node.firstFree + 40)
+          node.words[pfn * 1024 + ((location & 0xff) << 2) + 1] = word;
         const at = zsGather(node, location);
         if (at === -1) return;
         assert.ok(gathered.length > 0 && gathered.length <= PAGE_BYTES);

@@ -36,7 +36,11 @@ export function deepCheck(nodes: readonly Node[]): void {
 }
 
 function walkRegion(node: Node, region: number, owners: Owners): void {
-  for (let chunk = nextLeafChunk(node, region, 0, CHUNKS_MAX); chunk >= 0; chunk = nextLeafChunk(node, region, chunk + 1, CHUNKS_MAX)) {
+  for (
+    let chunk = nextLeafChunk(node, region, 0, CHUNKS_MAX);
+    chunk >= 0;
+    chunk = nextLeafChunk(node, region, chunk + 1, CHUNKS_MAX)
+  ) {
     const leaf = findLeaf(node, region, chunk);
     for (let page = 0; page < 512; page++) {
       const pte = node.words[leaf + page];
@@ -67,7 +71,12 @@ function walkFrames(node: Node, owners: Owners): void {
     assert(peekSlot(node, slot) === W.slotWord(W.SLOT_FRAME, pfn), 'slot names the page in flight', slot, pfn);
   }
   assert(inflight === node.words[L.H_INFLIGHT], 'pages in flight', inflight, node.words[L.H_INFLIGHT]);
-  assert(owners.copies.size === node.words[L.H_CLEAN_COPIES], 'clean copies', owners.copies.size, node.words[L.H_CLEAN_COPIES]);
+  assert(
+    owners.copies.size === node.words[L.H_CLEAN_COPIES],
+    'clean copies',
+    owners.copies.size,
+    node.words[L.H_CLEAN_COPIES],
+  );
 }
 
 function walkSlots(node: Node, owners: Owners): void {
@@ -81,13 +90,33 @@ function walkSlots(node: Node, owners: Owners): void {
   for (const slot of owners.copies) {
     const word = peekSlot(node, slot);
     assert(W.isCached(word), 'clean copy is marked', slot, word);
-    assert(W.tagOf(word) !== W.SLOT_FRAME && W.tagOf(word) !== W.SLOT_RAW, 'a clean copy has storage of its own', slot, word);
+    assert(
+      W.tagOf(word) !== W.SLOT_FRAME && W.tagOf(word) !== W.SLOT_RAW,
+      'a clean copy has storage of its own',
+      slot,
+      word,
+    );
     counts[W.tagOf(word)]++;
   }
   const { words } = node;
-  assert(owners.swapped.size + owners.copies.size === words[L.H_SLOTS_USED], 'each slot has one owner', owners.swapped.size, words[L.H_SLOTS_USED]);
-  assert(counts[W.SLOT_SAME] === words[L.H_SAME_SLOTS], 'same-filled slots', counts[W.SLOT_SAME], words[L.H_SAME_SLOTS]);
-  assert(counts[W.SLOT_OBJECT] === words[L.H_ZS_OBJECTS], 'compressed slots', counts[W.SLOT_OBJECT], words[L.H_ZS_OBJECTS]);
+  assert(
+    owners.swapped.size + owners.copies.size === words[L.H_SLOTS_USED],
+    'each slot has one owner',
+    owners.swapped.size,
+    words[L.H_SLOTS_USED],
+  );
+  assert(
+    counts[W.SLOT_SAME] === words[L.H_SAME_SLOTS],
+    'same-filled slots',
+    counts[W.SLOT_SAME],
+    words[L.H_SAME_SLOTS],
+  );
+  assert(
+    counts[W.SLOT_OBJECT] === words[L.H_ZS_OBJECTS],
+    'compressed slots',
+    counts[W.SLOT_OBJECT],
+    words[L.H_ZS_OBJECTS],
+  );
   assert(counts[W.SLOT_RAW] === words[L.H_RAW_FRAMES], 'raw slots', counts[W.SLOT_RAW], words[L.H_RAW_FRAMES]);
   assert(counts[W.SLOT_FILE] === words[L.H_FILE_SLOTS], 'file slots', counts[W.SLOT_FILE], words[L.H_FILE_SLOTS]);
 }
@@ -102,7 +131,12 @@ function walkPool(node: Node): void {
     }
     if (kind !== F.KIND_ZS) continue;
     forEachObjectLocked(node, pfn as Pfn, (slot: SlotIndex, location: number) => {
-      assert((peekSlot(node, slot) & ~W.SLOT_CACHED) === W.slotWord(W.SLOT_OBJECT, location), 'object and slot name each other', slot, location);
+      assert(
+        (peekSlot(node, slot) & ~W.SLOT_CACHED) === W.slotWord(W.SLOT_OBJECT, location),
+        'object and slot name each other',
+        slot,
+        location,
+      );
     });
   }
 }
@@ -127,7 +161,12 @@ export function checkPool(node: Node): void {
     assert(used === objectsInUse(node, pfn as Pfn) && used > 0, 'objects in use', pfn, used);
     let chain = 1;
     for (let tail = words[node.slotAt + pfn]; tail !== 0; tail = words[node.slotAt + tail]) {
-      assert(F.kindOf(node, tail as Pfn) === F.KIND_ZS_TAIL && words[node.ownerAt + tail] === pfn, 'tail frame names its head', tail, pfn);
+      assert(
+        F.kindOf(node, tail as Pfn) === F.KIND_ZS_TAIL && words[node.ownerAt + tail] === pfn,
+        'tail frame names its head',
+        tail,
+        pfn,
+      );
       chain++;
       assert(chain <= 4, 'zspage chain ends', pfn);
     }
@@ -149,7 +188,12 @@ function checkFullnessList(node: Node, cls: number, group: number): number {
     assert((words[node.ownerAt + pfn] & 0xff) === cls, 'zspage on the list of its class', pfn, cls);
     assert(words[node.prevAt + pfn] === prev, 'zspage back link', pfn, prev);
     const inUse = objectsInUse(node, pfn as Pfn);
-    assert(inUse < objects && (inUse * 2 <= objects) === (group === 0), 'zspage on the list of its fullness', inUse, group);
+    assert(
+      inUse < objects && inUse * 2 <= objects === (group === 0),
+      'zspage on the list of its fullness',
+      inUse,
+      group,
+    );
     prev = pfn;
     count++;
     assert(count <= node.frames, 'fullness list loops', cls);

@@ -7,7 +7,8 @@ export type PageKind = 'text' | 'zero' | 'same' | 'noise' | 'sparse';
 /** Weighted: half of it text, as real data is. */
 const KINDS: readonly PageKind[] = ['text', 'text', 'text', 'text', 'zero', 'same', 'noise', 'sparse'];
 
-const WORDS = 'folio frame order zone watermark cluster slot shadow refault writeback the of and to in is that it'.split(' ');
+const WORDS =
+  'folio frame order zone watermark cluster slot shadow refault writeback the of and to in is that it'.split(' ');
 
 /** Words of a fixed text, cut at a place that depends on the seed, so that making a page costs one copy. */
 const TEXT = makeText(64 * 1024);
@@ -15,7 +16,8 @@ const TEXT = makeText(64 * 1024);
 function makeText(bytes: number): Uint8Array {
   const random = makeRandom(7);
   let text = '';
-  while (text.length < bytes) text += `${WORDS[random.below(WORDS.length)]}${random.below(8) === 0 ? random.below(1e6) : ''} `;
+  while (text.length < bytes)
+    text += `${WORDS[random.below(WORDS.length)]}${random.below(8) === 0 ? random.below(1e6) : ''} `;
   return new TextEncoder().encode(text).subarray(0, bytes);
 }
 

@@ -194,7 +194,10 @@ export class RegionModel {
       this.space.read(start, got, 0, PAGE_BYTES);
       if (sameBytes(got, before)) leftOut = leftOut || !sameBytes(wanted, before);
       else {
-        assert.ok(sameBytes(got, wanted), `page ${start / PAGE_BYTES} after a store that failed is neither old nor new`);
+        assert.ok(
+          sameBytes(got, wanted),
+          `page ${start / PAGE_BYTES} after a store that failed is neither old nor new`,
+        );
         assert.ok(!(ordered && leftOut), `page ${start / PAGE_BYTES} was stored though one before it was not`);
         this.replace(start / PAGE_BYTES, wanted);
       }
@@ -208,7 +211,8 @@ export class RegionModel {
       const inPage = (offset + at) % PAGE_BYTES;
       const step = Math.min(PAGE_BYTES - inPage, got.length - at);
       const wanted = (this.pages.get(page) ?? ZEROS).subarray(inPage, inPage + step);
-      if (!sameBytes(got.subarray(at, at + step), wanted)) assert.fail(`page ${page} from byte ${inPage}: ${step} bytes differ`);
+      if (!sameBytes(got.subarray(at, at + step), wanted))
+        assert.fail(`page ${page} from byte ${inPage}: ${step} bytes differ`);
       at += step;
     }
   }

@@ -35,6 +35,12 @@ export interface PageSpace {
   closeRead(view: PageView): boolean;
 
   /**
+   * Copies `length` bytes from byte `from` of an open view's page to `target[targetOffset...]`: as `target.set` would, but
+   * in the kernel's way when both lie in one memory, which is several times faster.
+   */
+  copyOut(view: PageView, from: number, target: Uint8Array, targetOffset: number, length: number): void;
+
+  /**
    * Makes the page resident, private and dirty, and pins it: it stays where it is until `closeWrite(view)`. Throws
    * ERR_QUIRE_SWAP_FULL (page unchanged, not pinned). Hold at most 8 at a time per thread. Writers of the same bytes
    * order themselves by a lock of their own.

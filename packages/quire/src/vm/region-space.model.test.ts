@@ -39,7 +39,10 @@ class Session {
     const space = instance.space(REGION_BYTES);
     const first = new RegionModel(instance.memory, space);
     const other = instance.join();
-    this.models = [first, new RegionModel(other.memory, new RegionSpace(other.memory, space.region, REGION_BYTES), first)];
+    this.models = [
+      first,
+      new RegionModel(other.memory, new RegionSpace(other.memory, space.region, REGION_BYTES), first),
+    ];
     this.daemons = [instance, other].flatMap((thread) => daemonsOf(thread));
   }
 
@@ -57,12 +60,21 @@ class Session {
     return this.runRarer(operation, model, offset, inPage, b, command);
   }
 
-  private runRarer(operation: number, model: RegionModel, offset: number, inPage: number, b: number, command: number): void | Promise<void> {
+  private runRarer(
+    operation: number,
+    model: RegionModel,
+    offset: number,
+    inPage: number,
+    b: number,
+    command: number,
+  ): void | Promise<void> {
     switch (operation) {
       case 11:
         return model.fill(offset + (b % 2 === 0 ? 0 : inPage), command & 0xff, 1 + (b % 9000));
       case 12:
-        return b % 50 === 0 ? model.discard(offset - (offset % CHUNK_BYTES), CHUNK_BYTES) : model.discard(offset + (b % 3 === 0 ? inPage : 0), 1 + (b % 40_000));
+        return b % 50 === 0
+          ? model.discard(offset - (offset % CHUNK_BYTES), CHUNK_BYTES)
+          : model.discard(offset + (b % 3 === 0 ? inPage : 0), 1 + (b % 40_000));
       case 13:
         model.unpin(3);
         return model.pin(offset + inPage, 1 + (b % 20_000));
@@ -130,7 +142,15 @@ interface Scenario {
   readonly reaches: readonly CounterName[];
 }
 
-const MEMORY_TIERS: readonly CounterName[] = ['zswpout', 'zswpin', 'swpout_zero', 'zs_incompressible', 'swap_clean_copies', 'transient_reads', 'zs_compacted'];
+const MEMORY_TIERS: readonly CounterName[] = [
+  'zswpout',
+  'zswpin',
+  'swpout_zero',
+  'zs_incompressible',
+  'swap_clean_copies',
+  'transient_reads',
+  'zs_compacted',
+];
 const RING: readonly CounterName[] = ['swap_rescued', 'swap_cancelled', 'kcompressd_pages'];
 const FILE: readonly CounterName[] = ['zswpwb', 'file_reads', 'file_writes'];
 
@@ -140,13 +160,78 @@ const COMMANDS_MIN = 2000;
 const COMMANDS_MAX = 4000;
 
 const SCENARIOS: readonly Scenario[] = [
-  { name: 'compressed tier alone', shape: { bytes: 4 * MIB, kcompressd: 1 }, coldPages: 2000, mayFill: true, runs: 25, reaches: [...MEMORY_TIERS, ...RING] },
-  { name: 'no kcompressd: reclaim compresses for itself', shape: { bytes: 4 * MIB }, coldPages: 2000, mayFill: true, runs: 15, reaches: MEMORY_TIERS },
-  { name: 'file tier behind the pool', shape: { bytes: 4 * MIB, kcompressd: 1, fileBytes: 64 * MIB, poolShare: 0.3 }, coldPages: 4000, mayFill: false, runs: 30, reaches: [...MEMORY_TIERS, ...RING, ...FILE] },
-  { name: 'small file: cleaning all the time', shape: { bytes: 4 * MIB, fileBytes: 3 * MIB, poolShare: 0.1 }, coldPages: 2200, mayFill: true, runs: 20, reaches: [...FILE, 'file_segments_cleaned'] },
-  { name: 'two nodes', shape: { bytes: 4 * MIB, nodes: 2, kcompressd: 1, fileBytes: 32 * MIB, poolShare: 0.2 }, coldPages: 8000, mayFill: true, runs: 25, reaches: [...MEMORY_TIERS, ...RING, ...FILE] },
-  { name: 'three nodes, compressed tier alone', shape: { bytes: 3 * MIB, nodes: 3 }, coldPages: 2500, mayFill: true, runs: 10, reaches: MEMORY_TIERS },
-  { name: '12 MiB', shape: { bytes: 12 * MIB, kcompressd: 1 }, coldPages: 6000, mayFill: true, runs: 6, reaches: [...MEMORY_TIERS, ...RING] },
+  {
+    name: 'compressed tier alone',
+    shape: { bytes: 4 * MIB, kcompressd: 1 },
+    coldPages: 2000,
+    mayFill: true,
+    runs: 25,
+    reaches: [...MEMORY_TIERS, ...RING],
+  },
+  {
+    name: 'no kcompressd: reclaim compresses for itself',
+    shape: { bytes: 4 * MIB },
+    coldPages: 2000,
+    mayFill: true,
+    runs: 15,
+    reaches: MEMORY_TIERS,
+  },
+  {
+    name: 'file tier behind the pool',
+    shape: { bytes: 4 * MIB, kcompressd: 1, fileBytes: 64 * MIB, poolShare: 0.3 },
+    coldPages: 4000,
+    mayFill: false,
+    runs: 30,
+    reaches: [...MEMORY_TIERS, ...RING, ...FILE],
+  },
+  {
+    name: 'small file: cleaning all the time',
+    shape: { bytes: 4 * MIB, fileBytes: 3 * MIB, poolShare: 0.1 },
+    coldPages: 2200,
+    mayFill: true,
+    runs: 20,
+    reaches: [...FILE, 'file_segments_cleaned'],
+  },
+  {
+    name: 'two nodes',
+    shape: { bytes: 4 * MIB, nodes: 2, kcompressd: 1, fileBytes: 32 * MIB, poolShare: 0.2 },
+    coldPages: 8000,
+    mayFill: true,
+    runs: 25,
+    reaches: [...MEMORY_TIERS, ...RING, ...FILE],
+  },
+  {
+    name: 'three nodes, compressed tier alone',
+    shape: { bytes: 3 * MIB, nodes: 3 },
+    coldPages: 2500,
+    mayFill: true,
+    runs: 10,
+    reaches: MEMORY_TIERS,
+  },
+  {
+    name: 'more data than room',
+    shape: { bytes: 2 * MIB, areas: 2 },
+    coldPages: 2000,
+    mayFill: true,
+    runs: 8,
+    reaches: ['zswpout', 'zswpin', 'swap_full'],
+  },
+  {
+    name: 'more data than room and file',
+    shape: { bytes: 2 * MIB, areas: 2, fileBytes: MIB, poolShare: 0.2 },
+    coldPages: 3000,
+    mayFill: true,
+    runs: 8,
+    reaches: [...FILE, 'swap_full'],
+  },
+  {
+    name: '12 MiB',
+    shape: { bytes: 12 * MIB, kcompressd: 1 },
+    coldPages: 6000,
+    mayFill: true,
+    runs: 6,
+    reaches: [...MEMORY_TIERS, ...RING],
+  },
 ];
 
 describe('a region and a plain copy agree', () => {

@@ -80,12 +80,18 @@ export class RegionSpace implements PageSpace {
     }
   }
 
+  copyOut(view: PageView, from: number, target: Uint8Array, to: number, length: number): void {
+    const start = view.byte + from;
+    if (target.buffer === view.bytes.buffer) {
+      this.nodes[view.node].kernel.copy((target.byteOffset + to) | 0, start | 0, length);
+    } else target.set(view.bytes.subarray(start, start + length), to);
+  }
+
   private readInPage(offset: number, inPage: number, length: number, target: Uint8Array, to: number): void {
     const { view } = this;
     for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
       this.openRead(offset, inPage + length, view);
-      const from = view.byte + inPage;
-      target.set(view.bytes.subarray(from, from + length), to);
+      this.copyOut(view, inPage, target, to, length);
       if (this.closeRead(view)) return;
     }
     throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
@@ -109,7 +115,9 @@ export class RegionSpace implements PageSpace {
     const { view } = this;
     this.openWrite(offset, view);
     const to = view.byte + inPage;
-    view.bytes.set(from === 0 && length === source.length ? source : source.subarray(from, from + length), to);
+    if (source.buffer === view.bytes.buffer) {
+      this.nodes[view.node].kernel.copy(to | 0, (source.byteOffset + from) | 0, length);
+    } else view.bytes.set(from === 0 && length === source.length ? source : source.subarray(from, from + length), to);
     this.closeWrite(view);
   }
 
@@ -314,6 +322,7 @@ export class RegionSpace implements PageSpace {
     view.byte = scratch;
     view.word = scratch >>> 2;
     view.pfn = -1;
+    view.node = n;
     return true;
   }
 

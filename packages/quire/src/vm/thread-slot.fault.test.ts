@@ -26,7 +26,8 @@ function scene(): Scene {
   const instance = createTestInstance({ bytes: 4 * MIB, kcompressd: 1, fileBytes: 4 * MIB });
   const space = instance.space(16 * MIB);
   for (let page = 0; page < PAGES; page++) space.write(page * PAGE_BYTES, makePage(page, 'text'), 0, PAGE_BYTES);
-  for (let pfn = instance.node.firstFree; pfn < instance.node.frames; pfn++) instance.node.words[instance.node.touchAt + pfn] = 0;
+  for (let pfn = instance.node.firstFree; pfn < instance.node.frames; pfn++)
+    instance.node.words[instance.node.touchAt + pfn] = 0;
   return { instance, space, dead: instance.join() };
 }
 

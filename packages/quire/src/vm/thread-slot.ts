@@ -16,8 +16,8 @@ import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_WORDS, type Pfn } from '../base/units.ts';
 import { GFP_NOWAIT } from '../page-alloc/gfp.ts';
 import { allocLocked, drainCachesLocked, freeLocked } from '../page-alloc/page-allocator.ts';
-import { rescueLocked } from '../swap/swap-out.ts';
 import { commitLocked } from '../swap/file-segments.ts';
+import { rescueLocked } from '../swap/swap-out.ts';
 import { releaseThreadClusterLocked } from '../swap/swap-table.ts';
 
 /**

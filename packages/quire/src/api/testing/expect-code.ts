@@ -38,4 +38,17 @@ export async function expectAll(calls: readonly BadCall[]): Promise<void> {
 }
 
 /** Things that are no number of bytes, no offset, no length. */
-export const NOT_INTEGERS: readonly unknown[] = [undefined, null, Number.NaN, -1, 0.5, Number.POSITIVE_INFINITY, 2 ** 53, '1', {}, [], true, 1n];
+export const NOT_INTEGERS: readonly unknown[] = [
+  undefined,
+  null,
+  Number.NaN,
+  -1,
+  0.5,
+  Number.POSITIVE_INFINITY,
+  2 ** 53,
+  '1',
+  {},
+  [],
+  true,
+  1n,
+];

@@ -146,6 +146,10 @@ export class PlainPageSpace implements PageSpace {
     view.byte = view.pfn * 4096;
   }
 
+  copyOut(view: PageView, from: number, target: Uint8Array, targetOffset: number, length: number): void {
+    target.set(view.bytes.subarray(view.byte + from, view.byte + from + length), targetOffset);
+  }
+
   closeRead(view: PageView): boolean {
     assert(view.pfn !== -1, 'an open read');
     const isTrue = view.pfn !== GARBAGE && Atomics.load(this.table, view.node) === view.pfn;

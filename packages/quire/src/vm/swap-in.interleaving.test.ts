@@ -1,0 +1,149 @@
+/** Reading behind a slot without a lock: RegionSpace.openSwapped, readStorage and openStorageFrame against free, reuse, move and rescue. */
+import { test } from 'node:test';
+import { add, load, lock, type Model, type Results, store, type Steps, unlock } from '../interleaving/testing/explore.ts';
+import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
+
+const LOCK = 0;
+const ENTRY = 1;
+const SEQUENCE = 2;
+const WORD = 3;
+const OLD = 10;
+const OTHER = 50;
+const SLOT = 7;
+
+/* A transient read: the object behind the slot goes, and another page's comes to the same place under the same word (ABA). */
+{
+  const PLACE = 4; // of two
+
+  interface Variant {
+    readonly validates: 'sequence' | 'word';
+    readonly checksEntryAgain: boolean;
+    readonly bumpsFirst: boolean;
+  }
+
+  function* reader(variant: Variant, out: Results): Steps {
+    if ((yield* load(ENTRY)) !== SLOT) return;
+    const sequence = yield* load(SEQUENCE);
+    if (variant.checksEntryAgain && (yield* load(ENTRY)) !== SLOT) return;
+    const word = yield* load(WORD);
+    if (word === 0) return;
+    const value = yield* load(word);
+    const isTrue = variant.validates === 'sequence' ? (yield* load(SEQUENCE)) === sequence : (yield* load(WORD)) === word;
+    if (isTrue) out['value'] = value;
+  }
+
+  /** unmapPageLocked → dropSlotLocked; then swap-out of another page takes slot and place. */
+  function* reuser(variant: Variant): Steps {
+    yield* lock(LOCK);
+    yield* store(ENTRY, 0);
+    if (variant.bumpsFirst) yield* add(SEQUENCE, 1);
+    yield* store(WORD, 0);
+    yield* store(PLACE, OTHER);
+    yield* store(WORD, PLACE);
+    if (!variant.bumpsFirst) yield* add(SEQUENCE, 1);
+    yield* unlock(LOCK);
+  }
+
+  /** moveObjectLocked (pool-compactor.ts): the object goes to place 5, place 4 is used again. */
+  function* mover(variant: Variant): Steps {
+    yield* lock(LOCK);
+    yield* store(PLACE + 1, yield* load(PLACE));
+    if (variant.bumpsFirst) yield* add(SEQUENCE, 1);
+    yield* store(WORD, PLACE + 1);
+    yield* store(PLACE, OTHER);
+    if (!variant.bumpsFirst) yield* add(SEQUENCE, 1);
+    yield* unlock(LOCK);
+  }
+
+  const model = (variant: Variant, writer: (variant: Variant) => Steps): Model => ({
+    memory: [0, SLOT, 0, PLACE, OLD, 0],
+    actors: [(out) => reader(variant, out), () => writer(variant)],
+    outcome: (_memory, out) => (out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page'),
+  });
+  const real: Variant = { validates: 'sequence', checksEntryAgain: true, bumpsFirst: true };
+
+  test('a transient read gives the page or is tried again, when the slot is used anew and when the object moves', () => {
+    checkOutcomes(model(real, reuser), ['this page', 'tried again']);
+    checkOutcomes(model(real, mover), ['this page', 'tried again']);
+  });
+
+  test('broken: validated by the word, which comes back to the same value', () => {
+    checkBroken(model({ ...real, validates: 'word' }, reuser), 'another page');
+  });
+
+  test('broken: the sequence is of the next use of the slot, when the entry is not looked at again', () => {
+    checkBroken(model({ ...real, checksEntryAgain: false }, reuser), 'another page');
+  });
+
+  test('broken: the sequence moves after the storage is used again', () => {
+    checkBroken(model({ ...real, bumpsFirst: false }, reuser), 'another page');
+    checkBroken(model({ ...real, bumpsFirst: false }, mover), 'another page');
+  });
+}
+
+/* A page in flight is read in its frame: openStorageFrame against rescue and the slot's next use for another frame. */
+{
+  const VERSIONS = 4; // of frames 4 and 5: word FRAME f names data at f + 2
+  const DATA = 6;
+
+  interface Variant {
+    readonly checksSequence: boolean;
+    readonly checksWordAgain: boolean;
+  }
+
+  function* reader(variant: Variant, out: Results): Steps {
+    if ((yield* load(ENTRY)) !== SLOT) return;
+    const sequence = yield* load(SEQUENCE);
+    if ((yield* load(ENTRY)) !== SLOT) return;
+    const frame = yield* load(WORD);
+    if (frame === 0) return;
+    const version = yield* load(frame);
+    if (variant.checksWordAgain && (yield* load(WORD)) !== frame) return;
+    if (variant.checksSequence && (yield* load(SEQUENCE)) !== sequence) return;
+    const value = yield* load(frame + 2);
+    if ((yield* load(frame)) === version) out['value'] = value;
+  }
+
+  /** rescueLocked; then isolateLocked gives the slot to the page in the other frame. */
+  function* rescuer(): Steps {
+    yield* lock(LOCK);
+    yield* add(VERSIONS, 1);
+    yield* add(SEQUENCE, 1);
+    yield* store(WORD, 0);
+    yield* store(ENTRY, 1);
+    yield* unlock(LOCK);
+    yield* lock(LOCK);
+    yield* add(VERSIONS + 1, 1);
+    yield* store(WORD, VERSIONS + 1);
+    yield* unlock(LOCK);
+  }
+
+  /** publishObjectLocked: the frame is freed and used by another page. */
+  function* publisher(): Steps {
+    yield* lock(LOCK);
+    yield* store(WORD, 0);
+    yield* add(VERSIONS, 1);
+    yield* store(DATA, OTHER);
+    yield* unlock(LOCK);
+  }
+
+  const model = (variant: Variant, writer: () => Steps): Model => ({
+    memory: [0, SLOT, 0, VERSIONS, 0, 0, OLD, OTHER],
+    actors: [(out) => reader(variant, out), writer],
+    outcome: (_memory, out) => (out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page'),
+  });
+  const real: Variant = { checksSequence: true, checksWordAgain: true };
+
+  test('a page in flight is read in its frame or tried again', () => {
+    checkOutcomes(model(real, rescuer), ['this page', 'tried again']);
+    checkOutcomes(model(real, publisher), ['this page', 'tried again']);
+  });
+
+  test('broken: without the sequence the slot may have become that of another page in flight', () => {
+    checkBroken(model({ ...real, checksSequence: false }, rescuer), 'another page');
+  });
+
+  test('broken: without the second look at the word the version may be that of the frame’s next use', () => {
+    checkBroken(model({ ...real, checksWordAgain: false }, publisher), 'another page');
+  });
+}
