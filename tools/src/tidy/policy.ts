@@ -30,6 +30,7 @@ export const CORE_EXCEPTIONS: readonly string[] = [
   'packages/quire/src/daemons/file-device.ts',
   'packages/quire/src/daemons/worker-main.ts',
   'packages/quire/src/daemons/worker-pool.ts',
+  'packages/quire/src/map/map-world.ts',
 ];
 
 /** Globals that are a clock, a timer, a source of chance or the process. */

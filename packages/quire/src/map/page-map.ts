@@ -21,6 +21,7 @@ import { MapCore, type MapSpaces } from './map-core.ts';
 import { MapRange } from './map-range.ts';
 import { ABSENT, EXPIRED, MapRead, OP_EXPIRY, OP_GET, OP_INTO, OP_KIND, OP_LENGTH, OP_RANGE } from './map-read.ts';
 import { MapScan } from './map-scan.ts';
+import { systemNow, systemRandom } from './map-world.ts';
 import { MapWrite } from './map-write.ts';
 import {
   checkCount,
@@ -63,8 +64,8 @@ export class PageMap implements ByteMap {
     this.core = new MapCore(spaces, control, {
       threadId: options.threadId ?? 0,
       lockWaitMsMax: options.lockWaitMsMax ?? LOCK_WAIT_MS_MAX,
-      now: options.now ?? Date.now,
-      random: options.random ?? Math.random,
+      now: options.now ?? systemNow,
+      random: options.random ?? systemRandom,
       dispose: options.dispose,
       countsUses: options.countsUses ?? true,
     });
@@ -87,7 +88,7 @@ export class PageMap implements ByteMap {
       throw invalidArg('control', 'zeros for a new map', control[MAGIC]);
     }
     resetControl(control);
-    Atomics.store(control, SEED, options.seed ?? Math.floor((options.random ?? Math.random)() * 2 ** 32) | 0);
+    Atomics.store(control, SEED, options.seed ?? Math.floor((options.random ?? systemRandom)() * 2 ** 32) | 0);
     Atomics.store(control, MAGIC, MAGIC_VALUE);
     Atomics.notify(control, MAGIC);
     return new PageMap(spaces, control, options);

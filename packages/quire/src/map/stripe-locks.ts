@@ -123,8 +123,8 @@ export class StripeLocks {
       if (Atomics.load(control, word) === 0 && Atomics.compareExchange(control, word, 0, this.self) === 0) return;
     }
     assert((Atomics.load(control, word) & 0x7fff_ffff) !== this.self, 'lock taken twice by one thread', word);
-    const deadline = performance.now() + this.waitMsMax;
-    while (performance.now() < deadline) {
+    // Time asleep is what counts: a process that was suspended has not waited.
+    for (let sleptMs = 0; sleptMs < this.waitMsMax; ) {
       const seen = Atomics.load(control, word);
       if (seen === 0) {
         // Others may still sleep behind us, so we take it as contended; the price is one notify too many.
@@ -132,7 +132,7 @@ export class StripeLocks {
         continue;
       }
       if (seen < 0 || Atomics.compareExchange(control, word, seen, seen | WAITERS) === seen) {
-        Atomics.wait(control, word, seen | WAITERS, WAIT_MS);
+        if (Atomics.wait(control, word, seen | WAITERS, WAIT_MS) === 'timed-out') sleptMs += WAIT_MS;
       }
     }
     throw new QuireError('ERR_QUIRE_FAILED', `map lock ${word} is held by thread ${this.ownerOf(word)} for too long`);
