@@ -48,7 +48,11 @@ function openSpaces(memory: Memory, thread: number, name: string, options: PageM
   try {
     const control = controlWords(memory, info.region);
     parts = info.created ? makeParts(memory, control) : findParts(memory, control);
-    const map = PageMap.open({ index: parts[0], heap, meta: parts[1] }, control, { ...options, threadId: thread });
+    const map = PageMap.open({ index: parts[0], heap, meta: parts[1] }, control, {
+      ...options,
+      threadId: thread,
+      checkAlive: () => heap.checkAlive(),
+    });
     return { map, close };
   } catch (error) {
     close();

@@ -12,8 +12,8 @@ import type { PageMap } from '../map/page-map.ts';
 import type { PageMapOptions } from '../map/page-map-options.ts';
 import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
 import { formatInstance, viewNodes } from '../vm/instance.ts';
-import { giveIoBlock, takeIoBlock } from '../vm/io-block.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
+import { giveIoBlock, takeIoBlock } from '../vm/io-block.ts';
 import { Memory } from '../vm/memory.ts';
 import { RegionSpace } from '../vm/region-space.ts';
 import {

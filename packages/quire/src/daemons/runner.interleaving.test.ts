@@ -89,7 +89,7 @@ test('broken: the event word is read after the look for work', () => {
 });
 
 test('broken: the wake word is cleared after the last look', () => {
-  checkBroken(model({ ...REAL, clearsBeforeLook: false }, 1), DEADLOCK);
+  checkBroken(model({ ...REAL, clearsBeforeLook: false }, 2), DEADLOCK);
 });
 
 test('broken: the sleepers are counted before the event is', () => {

@@ -22,6 +22,8 @@ export interface PageMapOptions {
   readonly seed?: number;
   /** How long a lock may be waited for before ERR_QUIRE_FAILED. Default 10,000. */
   readonly lockWaitMsMax?: number;
+  /** Throws when what the map lives in is gone. Called where no page is looked at; the page spaces check for themselves. */
+  readonly checkAlive?: () => void;
 }
 
 export function checkShape(spaces: MapSpaces, control: Int32Array, options: PageMapOptions): void {

@@ -59,6 +59,7 @@ export class PageMap implements ByteMap {
   private readonly sweeps: BucketSweep;
   private readonly scans: MapScan;
   private readonly bytesMax: number;
+  private readonly checkAlive: () => void;
 
   private constructor(spaces: MapSpaces, control: Int32Array, options: PageMapOptions) {
     this.core = new MapCore(spaces, control, {
@@ -69,6 +70,7 @@ export class PageMap implements ByteMap {
       dispose: options.dispose,
       countsUses: options.countsUses ?? true,
     });
+    this.checkAlive = options.checkAlive ?? (() => {});
     this.bytesMax = options.maxBytes ?? Number.POSITIVE_INFINITY;
     this.reads = new MapRead(this.core);
     this.writes = new MapWrite(this.core);
@@ -120,14 +122,17 @@ export class PageMap implements ByteMap {
   }
 
   get count(): number {
+    this.checkAlive();
     return Atomics.load(this.core.control, COUNT) >>> 0;
   }
 
   get expiringCount(): number {
+    this.checkAlive();
     return Atomics.load(this.core.control, EXPIRING) >>> 0;
   }
 
   get bytes(): number {
+    this.checkAlive();
     return readBytes(this.core.control);
   }
 

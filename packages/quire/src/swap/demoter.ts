@@ -159,8 +159,9 @@ export class Demoter {
       if (W.isCached(slotWordLocked(node, slot))) drop.push(slot);
     });
     for (const slot of drop) {
-      releaseStorageLocked(node, slot, slotWordLocked(node, slot));
+      const word = slotWordLocked(node, slot);
       setSlotWordLocked(node, slot, W.slotWord(W.SLOT_EMPTY, 0) | W.SLOT_CACHED);
+      releaseStorageLocked(node, slot, word);
       this.dropped++;
     }
     return (node.words[node.kindAt + pfn] & KIND_MASK) !== KIND_ZS;
@@ -227,8 +228,8 @@ export class Demoter {
     const { node } = this;
     const word = slotWordLocked(node, slot);
     if ((word & ~W.SLOT_CACHED) !== (this.wordsSeen[i] & ~W.SLOT_CACHED)) return false;
-    releaseStorageLocked(node, slot, word);
     attachStorageLocked(node, slot, W.slotWord(W.SLOT_FILE, first + this.granules[i]) | (word & W.SLOT_CACHED));
+    releaseStorageLocked(node, slot, word);
     node.counters[C.zswpwb]++;
     return true;
   }

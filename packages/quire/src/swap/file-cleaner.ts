@@ -161,9 +161,9 @@ export class FileCleaner {
     node.lock();
     if (this.isLive(slot, granule)) {
       const word = slotWordLocked(node, slot as SlotIndex);
-      releaseStorageLocked(node, slot as SlotIndex, word);
       const lost = W.isCached(word) ? W.SLOT_EMPTY : W.SLOT_LOST;
       setSlotWordLocked(node, slot as SlotIndex, W.slotWord(lost, W.LOST_CORRUPT) | (word & W.SLOT_CACHED));
+      releaseStorageLocked(node, slot as SlotIndex, word);
       node.counters[C.file_corrupt]++;
     }
     node.unlock();
@@ -196,8 +196,8 @@ export class FileCleaner {
     const slot = this.slots[i] as SlotIndex;
     if (!this.isLive(slot, this.from[i])) return false;
     const word = slotWordLocked(node, slot);
-    releaseStorageLocked(node, slot, word);
     attachStorageLocked(node, slot, W.slotWord(W.SLOT_FILE, target + this.to[i]) | (word & W.SLOT_CACHED));
+    releaseStorageLocked(node, slot, word);
     return true;
   }
 }

@@ -58,8 +58,8 @@ function moveObjectLocked(node: Node, slot: SlotIndex, location: number): void {
   const word = slotWordLocked(node, slot);
   const moved = zsCloneLocked(node, location, slot);
   if (moved === -1) return;
-  bumpSequenceLocked(node, slot);
   setSlotWordLocked(node, slot, W.slotWord(W.SLOT_OBJECT, moved) | (word & W.SLOT_CACHED));
+  bumpSequenceLocked(node, slot);
   zsFreeLocked(node, location);
   node.counters[C.zs_compacted]++;
 }

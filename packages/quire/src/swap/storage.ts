@@ -13,7 +13,10 @@ import * as W from './slot-word.ts';
 import { bumpSequenceLocked, freeSlotLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { zsFreeLocked } from './zs-pool.ts';
 
-/** Frees the storage that `word` names. The slot itself is not touched; readers are told by the sequence word. */
+/**
+ * Frees the storage that `word` named. The slot is not touched: it has its new word already, or is freed under the same
+ * hold of the lock (swap/swap-table.ts says why). Readers are told by the sequence word.
+ */
 export function releaseStorageLocked(node: Node, slot: SlotIndex, word: number): void {
   const payload = W.payloadOf(word);
   bumpSequenceLocked(node, slot);

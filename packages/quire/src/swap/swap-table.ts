@@ -83,7 +83,12 @@ export function setSlotWordLocked(node: Node, slot: SlotIndex, word: number): vo
   Atomics.store(node.words, slotAt(node, slot), word);
 }
 
-/** What was behind the slot is going away. Pairs with the closing load of a transient read. */
+/**
+ * What was behind the slot is going away. Pairs with the closing load of a transient read. Comes after the slot's word
+ * has changed, so that whoever loads the new sequence does not find the old word, and before anything can be put where
+ * it led to. A slot also begins its use with one: a reader that found it in an entry about to change, but after it was
+ * freed, must not take the next page's word for its own.
+ */
 export function bumpSequenceLocked(node: Node, slot: SlotIndex): void {
   announce(node.words, sequenceAt(slot));
 }
@@ -103,6 +108,7 @@ export function allocSlotLocked(node: Node, word: number, gfp: number): SlotInde
   words[descriptor + D_COUNT]++;
   words[descriptor + D_HINT] = (index + 1) & INDEX_MASK;
   words[L.H_SLOTS_USED]++;
+  bumpSequenceLocked(node, slot);
   Atomics.store(words, words[descriptor + D_TABLE] + index, word);
   return slot;
 }
@@ -143,8 +149,8 @@ export function freeSlotLocked(node: Node, slot: SlotIndex): void {
   const descriptor = descriptorAt(node, cluster);
   const at = words[descriptor + D_TABLE] + (slot & INDEX_MASK);
   assert(words[at] !== SLOT_FREE, 'slot freed twice', slot);
-  bumpSequenceLocked(node, slot);
   Atomics.store(words, at, SLOT_FREE);
+  bumpSequenceLocked(node, slot);
   node.bytes[shadowByteAt(node, slot)] = 0;
   words[L.H_SLOTS_USED]--;
   const count = --words[descriptor + D_COUNT];

@@ -5,8 +5,10 @@
  *
  * Chunks of a region are dealt round the nodes, chunk c to node c mod nodes; here a chunk is already the node's own
  * number. Entries change under the node lock only. Readers cache leaf addresses (a TLB, vm/region-space.ts) and check
- * the region's generation, which moves before a leaf is freed.
+ * the region's generation, which moves before a leaf is freed,
+ * and after no directory names it any more.
  */
+import { announce } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { NO_PFN, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
@@ -69,9 +71,12 @@ export function freeLeafLocked(node: Node, region: number, chunk: number): void 
   const at = lower * PAGE_WORDS + (chunk & 1023);
   const leaf = words[at] as WordIndex;
   if (leaf === NO_LEAF) return;
-  // First the generation, then the leaf: whoever still sees the old generation after reading an entry read a live leaf.
-  Atomics.add(words, regionAt(region) + L.R_GENERATION, 1);
+  // The directory forgets the leaf, the generation moves, the leaf is freed. Whoever still sees the old generation
+  // after reading an entry read a live leaf; whoever knows the new one cannot find this leaf any more, and remember it.
   Atomics.store(words, at, 0);
+  announce(words, regionAt(region) + L.R_GENERATION);
+  // Readers check the generation of node 0; the leaf's own node keeps one too, for faults under its lock.
+  if (node.home !== words) announce(node.home, regionAt(region) + L.R_GENERATION);
   freeTableLocked(node, SLAB_2K, leaf);
 }
 

@@ -344,7 +344,8 @@ export class RegionSpace implements PageSpace {
     this.isClosed = true;
   }
 
-  private checkAlive(): void {
+  /** Throws ERR_QUIRE_CLOSED or ERR_QUIRE_FAILED when the region or its instance is of no use any more. */
+  checkAlive(): void {
     if (this.isClosed) throw new QuireError('ERR_QUIRE_CLOSED', 'the region is closed');
     if (Atomics.load(this.nodes[0].words, L.H_STATE) !== L.STATE_OPEN) this.memory.checkAlive();
   }

@@ -18,7 +18,12 @@ const SLOT = 7;
   interface Variant {
     readonly validates: 'sequence' | 'word';
     readonly checksEntryAgain: boolean;
-    readonly bumpsFirst: boolean;
+    /** When the sequence moves, of three moments: the word changes, the place is used again. */
+    readonly bumps: 'before the word' | 'between' | 'after reuse';
+    /** freeSlotLocked and allocSlotLocked both move the sequence. */
+    readonly allocBumps: boolean;
+    /** The entry names the slot until the slot is free: faultWrite (dropSlotLocked, then mapLocked), rescueLocked. */
+    readonly entryLast: boolean;
   }
 
   function* reader(variant: Variant, out: Results): Steps {
@@ -32,27 +37,33 @@ const SLOT = 7;
     if (isTrue) out['value'] = value;
   }
 
-  /** unmapPageLocked → dropSlotLocked; then swap-out of another page takes slot and place. */
+  /** The slot is freed (dropSlotLocked, freeSlotLocked), its page mapped or gone; swap-out of another page takes slot and place. */
   function* reuser(variant: Variant): Steps {
     yield* lock(LOCK);
-    yield* store(ENTRY, 0);
-    if (variant.bumpsFirst) yield* add(SEQUENCE, 1);
+    if (!variant.entryLast) yield* store(ENTRY, 0);
+    if (variant.bumps === 'before the word') yield* add(SEQUENCE, 1);
     yield* store(WORD, 0);
+    if (variant.bumps === 'between') yield* add(SEQUENCE, 1);
+    if (variant.entryLast) yield* store(ENTRY, 0);
+    yield* unlock(LOCK);
+    yield* lock(LOCK);
     yield* store(PLACE, OTHER);
+    if (variant.allocBumps) yield* add(SEQUENCE, 1);
     yield* store(WORD, PLACE);
-    if (!variant.bumpsFirst) yield* add(SEQUENCE, 1);
+    if (variant.bumps === 'after reuse') yield* add(SEQUENCE, 1);
     yield* unlock(LOCK);
   }
 
-  /** moveObjectLocked (pool-compactor.ts): the object goes to place 5, place 4 is used again. */
+  /** moveObjectLocked (pool-compactor.ts), moveLocked (demoter.ts): the page goes to place 5, place 4 is used again by another slot. */
   function* mover(variant: Variant): Steps {
     yield* lock(LOCK);
     yield* store(PLACE + 1, yield* load(PLACE));
-    if (variant.bumpsFirst) yield* add(SEQUENCE, 1);
+    if (variant.bumps === 'before the word') yield* add(SEQUENCE, 1);
     yield* store(WORD, PLACE + 1);
-    yield* store(PLACE, OTHER);
-    if (!variant.bumpsFirst) yield* add(SEQUENCE, 1);
+    if (variant.bumps === 'between') yield* add(SEQUENCE, 1);
     yield* unlock(LOCK);
+    yield* store(PLACE, OTHER);
+    if (variant.bumps === 'after reuse') yield* add(SEQUENCE, 1);
   }
 
   const model = (variant: Variant, writer: (variant: Variant) => Steps): Model => ({
@@ -60,11 +71,13 @@ const SLOT = 7;
     actors: [(out) => reader(variant, out), () => writer(variant)],
     outcome: (_memory, out) => (out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page'),
   });
-  const real: Variant = { validates: 'sequence', checksEntryAgain: true, bumpsFirst: true };
+  const real: Variant = { validates: 'sequence', checksEntryAgain: true, bumps: 'between', allocBumps: true, entryLast: false };
+  const ENDS = ['this page', 'tried again'];
 
   test('a transient read gives the page or is tried again, when the slot is used anew and when the object moves', () => {
-    checkOutcomes(model(real, reuser), ['this page', 'tried again']);
-    checkOutcomes(model(real, mover), ['this page', 'tried again']);
+    checkOutcomes(model(real, reuser), ENDS);
+    checkOutcomes(model({ ...real, entryLast: true }, reuser), ENDS);
+    checkOutcomes(model(real, mover), ENDS);
   });
 
   test('broken: validated by the word, which comes back to the same value', () => {
@@ -72,12 +85,21 @@ const SLOT = 7;
   });
 
   test('broken: the sequence is of the next use of the slot, when the entry is not looked at again', () => {
-    checkBroken(model({ ...real, checksEntryAgain: false }, reuser), 'another page');
+    checkBroken(model({ ...real, checksEntryAgain: false, allocBumps: false }, reuser), 'another page');
+  });
+
+  test('broken: the sequence moves while the word still leads to the old place', () => {
+    checkBroken(model({ ...real, bumps: 'before the word' }, mover), 'another page');
+    checkBroken(model({ ...real, bumps: 'before the word', allocBumps: false, entryLast: true }, reuser), 'another page');
   });
 
   test('broken: the sequence moves after the storage is used again', () => {
-    checkBroken(model({ ...real, bumpsFirst: false }, reuser), 'another page');
-    checkBroken(model({ ...real, bumpsFirst: false }, mover), 'another page');
+    checkBroken(model({ ...real, bumps: 'after reuse', allocBumps: false }, reuser), 'another page');
+    checkBroken(model({ ...real, bumps: 'after reuse' }, mover), 'another page');
+  });
+
+  test('broken: a new use of a slot does not move the sequence, and the entry named the slot when it was freed', () => {
+    checkBroken(model({ ...real, allocBumps: false, entryLast: true }, reuser), 'another page');
   });
 }
 
@@ -89,6 +111,7 @@ const SLOT = 7;
   interface Variant {
     readonly checksSequence: boolean;
     readonly checksWordAgain: boolean;
+    readonly allocBumps: boolean;
   }
 
   function* reader(variant: Variant, out: Results): Steps {
@@ -105,16 +128,17 @@ const SLOT = 7;
   }
 
   /** rescueLocked; then isolateLocked gives the slot to the page in the other frame. */
-  function* rescuer(): Steps {
+  function* rescuer(variant: Variant): Steps {
     yield* lock(LOCK);
     yield* add(VERSIONS, 1);
-    yield* add(SEQUENCE, 1);
     yield* store(WORD, 0);
+    yield* add(SEQUENCE, 1);
     yield* store(ENTRY, 1);
     yield* unlock(LOCK);
     yield* lock(LOCK);
-    yield* add(VERSIONS + 1, 1);
+    if (variant.allocBumps) yield* add(SEQUENCE, 1);
     yield* store(WORD, VERSIONS + 1);
+    yield* add(VERSIONS + 1, 1);
     yield* unlock(LOCK);
   }
 
@@ -127,12 +151,12 @@ const SLOT = 7;
     yield* unlock(LOCK);
   }
 
-  const model = (variant: Variant, writer: () => Steps): Model => ({
+  const model = (variant: Variant, writer: (variant: Variant) => Steps): Model => ({
     memory: [0, SLOT, 0, VERSIONS, 0, 0, OLD, OTHER],
-    actors: [(out) => reader(variant, out), writer],
+    actors: [(out) => reader(variant, out), () => writer(variant)],
     outcome: (_memory, out) => (out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page'),
   });
-  const real: Variant = { checksSequence: true, checksWordAgain: true };
+  const real: Variant = { checksSequence: true, checksWordAgain: true, allocBumps: true };
 
   test('a page in flight is read in its frame or tried again', () => {
     checkOutcomes(model(real, rescuer), ['this page', 'tried again']);
@@ -141,6 +165,10 @@ const SLOT = 7;
 
   test('broken: without the sequence the slot may have become that of another page in flight', () => {
     checkBroken(model({ ...real, checksSequence: false }, rescuer), 'another page');
+  });
+
+  test('broken: the entry still named the slot when its sequence had moved for the last time', () => {
+    checkBroken(model({ ...real, allocBumps: false }, rescuer), 'another page');
   });
 
   test('broken: without the second look at the word the version may be that of the frame’s next use', () => {

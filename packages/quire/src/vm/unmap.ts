@@ -33,7 +33,7 @@ export function discardRange(memory: Memory, region: number, first: number, last
       chunk = skipAbsent(memory, region, chunk, last);
       continue;
     }
-    discardInChunk(memory, node, region, local, start, end);
+    discardInChunk(node, region, local, start, end);
     chunk++;
   }
 }
@@ -51,7 +51,7 @@ function skipAbsent(memory: Memory, region: number, chunk: number, last: number)
   return next;
 }
 
-function discardInChunk(memory: Memory, node: Node, region: number, local: number, start: number, end: number): void {
+function discardInChunk(node: Node, region: number, local: number, start: number, end: number): void {
   let pinned = false;
   for (let page = start; page < end; page += UNMAP_BATCH) {
     node.lock();
@@ -66,19 +66,13 @@ function discardInChunk(memory: Memory, node: Node, region: number, local: numbe
   node.lock();
   const leaf = findLeaf(node, region, local);
   // Another thread may have written a page meanwhile.
-  if (leaf !== 0 && isEmpty(node, leaf)) freeLeaf(memory, node, region, local);
+  if (leaf !== 0 && isEmpty(node, leaf)) freeLeafLocked(node, region, local);
   node.unlock();
 }
 
 function isEmpty(node: Node, leaf: number): boolean {
   for (let i = 0; i < CHUNK_PAGES; i++) if (node.words[leaf + i] !== PTE_NONE) return false;
   return true;
-}
-
-function freeLeaf(memory: Memory, node: Node, region: number, local: number): void {
-  // Readers check the generation in node 0; the leaf's own node keeps one too, for faults under its lock.
-  if (node !== memory.nodes[0]) Atomics.add(memory.nodes[0].words, regionAt(region) + L.R_GENERATION, 1);
-  freeLeafLocked(node, region, local);
 }
 
 /** False when the page is pinned: it then reads as zeros but stays. */
@@ -120,7 +114,7 @@ export function destroyRegion(memory: Memory, region: number, chunks: number): b
     for (;;) {
       local = nextLeafChunk(node, region, local, Math.ceil(chunks / count));
       if (local < 0) break;
-      discardInChunk(memory, node, region, local, 0, CHUNK_PAGES);
+      discardInChunk(node, region, local, 0, CHUNK_PAGES);
       local++;
     }
     // A page that a dead thread left pinned keeps its leaf, and so the directories above it.
