@@ -7,6 +7,7 @@
  * huge pages, since each wins some phases, and a ratio is taken against the faster. Swap readahead (`vm.page-cluster`)
  * is left at the host's value: the kernel skips it for zram, and 0 measured the same.
  */
+
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ColumnAbsent } from '../benchmark.ts';
@@ -16,8 +17,11 @@ import { HostSwap } from '../host-swap.ts';
 import { cacheFolder, packageRoot } from '../paths.ts';
 import { type HostPeak, PeakWatch } from '../peak-watch.ts';
 import { mib } from '../report.ts';
+import { touchMemory } from '../touch-memory.ts';
 import { type PhaseResult, phaseLines, type Work } from './workload.ts';
 
+/** Fresh memory used up before each fill, of the total: some more than the fill will need. */
+export const TOUCHED_SHARE = 1.2;
 export const HOST = 'host';
 const LIMIT_ROUNDS_MAX = 4;
 const ATTEMPTS_MAX = 4;
@@ -95,6 +99,7 @@ export class HostColumn {
     const watch = new PeakWatch(this.swap);
     try {
       await child.ready(HOST);
+      await touchMemory(this.#totalBytes * TOUCHED_SHARE);
       const phases: PhaseResult[] = [];
       for (const line of phaseLines(this.#work)) {
         phases.push(await child.phase<PhaseResult>(line));

@@ -8,11 +8,11 @@ import { Corpus, corpusFile, PAGE_BYTES } from '../corpus.ts';
 import { pageCluster } from '../host-swap.ts';
 import { builtFile } from '../paths.ts';
 import { QUIRE } from '../quire.ts';
-import { touchMemory } from '../touch-memory.ts';
 import { mib, type Outcome, Results } from '../report.ts';
 import { Xorshift32 } from '../rng.ts';
 import { pairedRatio } from '../stats.ts';
-import { HOST, HostColumn, type HostResult } from './host-column.ts';
+import { touchMemory } from '../touch-memory.ts';
+import { HOST, HostColumn, type HostResult, TOUCHED_SHARE } from './host-column.ts';
 import type { QuireChildArgs } from './quire-child.ts';
 import { corpusStore, type PhaseResult, phaseLines, runPhase, type Work, workOf } from './workload.ts';
 
@@ -51,7 +51,6 @@ async function runSwap(run: Run): Promise<Outcome> {
   const results = new Results();
   results.facts('all', 'work', { dataMib: mib(work.pages * PAGE_BYTES), totalMib: mib(budgetBytes), ...opsOf(work) });
 
-  await touchMemory(2 * budgetBytes, run.progress);
   const columns: Column[] = [];
   const host = openHost(file, work, budgetBytes, results);
   try {
@@ -118,6 +117,7 @@ function quireColumn(file: string, work: Work, budgetBytes: number): Column {
       const child = startNodeChild(builtFile('swap/quire-child.js'), args);
       try {
         await child.ready(QUIRE);
+        await touchMemory(budgetBytes * TOUCHED_SHARE);
         const phases: PhaseResult[] = [];
         for (const line of phaseLines(work)) phases.push(await child.phase<PhaseResult>(line));
         rssGrowthBytes = (await child.phase<{ rssGrowthBytes: number }>('usage')).rssGrowthBytes;

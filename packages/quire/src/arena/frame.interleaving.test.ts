@@ -3,7 +3,17 @@
  * changed, bytes taken, frame freed) and the next use of the frame (mapLocked).
  */
 import { test } from 'node:test';
-import { add, compareExchange, load, lock, type Model, type Results, store, type Steps, unlock } from '../interleaving/testing/explore.ts';
+import {
+  add,
+  compareExchange,
+  load,
+  lock,
+  type Model,
+  type Results,
+  type Steps,
+  store,
+  unlock,
+} from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;

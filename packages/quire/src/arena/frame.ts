@@ -80,7 +80,10 @@ export function thawLocked(node: Node, pfn: Pfn, pins: number): void {
   Atomics.add(node.words, node.pinAt + pfn, pins - FROZEN);
 }
 
-/** Tells optimistic readers that what they found in this frame is gone. Pairs with the closing load of `closeRead`. */
+/**
+ * Tells optimistic readers that what they found in this frame is gone. Pairs with the closing load of `closeRead`.
+ * Comes after whatever named the frame (entry, slot word) was changed, and before the frame is used again.
+ */
 export function bumpVersionLocked(node: Node, pfn: Pfn): void {
   announce(node.words, node.versionAt + pfn);
 }

@@ -1,6 +1,18 @@
 /** arena/node-lock.ts: acquire, acquireSlow, release, operation by operation. */
 import { test } from 'node:test';
-import { add, compareExchange, DEADLOCK, exchange, load, type Model, notify, type Results, store, type Steps, wait } from '../interleaving/testing/explore.ts';
+import {
+  add,
+  compareExchange,
+  DEADLOCK,
+  exchange,
+  load,
+  type Model,
+  notify,
+  type Results,
+  type Steps,
+  store,
+  wait,
+} from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;
@@ -53,7 +65,8 @@ function model(actors: number, variant: Variant): Model {
   return {
     memory: [0, 0],
     actors: Array.from({ length: actors }, (_, index) => actor(index + 1)),
-    outcome: (memory, out) => (out['overlap'] === 1 ? 'two inside' : memory[LOCK] === 0 ? 'free at the end' : 'left locked'),
+    outcome: (memory, out) =>
+      out['overlap'] === 1 ? 'two inside' : memory[LOCK] === 0 ? 'free at the end' : 'left locked',
   };
 }
 

@@ -1,6 +1,18 @@
 /** Sleep and wake-up of daemons: runDaemons and Kcompressd.step against ringPushLocked and wakeKcompressd; Kswapd.step against wakeKswapd. */
 import { test } from 'node:test';
-import { add, DEADLOCK, exchange, load, lock, type Model, notify, store, type Steps, unlock, wait } from '../interleaving/testing/explore.ts';
+import {
+  add,
+  DEADLOCK,
+  exchange,
+  load,
+  lock,
+  type Model,
+  notify,
+  type Steps,
+  store,
+  unlock,
+  wait,
+} from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;

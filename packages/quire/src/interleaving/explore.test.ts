@@ -1,6 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { add, DEADLOCK, explore, load, lock, type Model, notify, store, type Steps, unlock, wait } from './testing/explore.ts';
+import {
+  add,
+  DEADLOCK,
+  explore,
+  load,
+  lock,
+  type Model,
+  notify,
+  type Steps,
+  store,
+  unlock,
+  wait,
+} from './testing/explore.ts';
 import { checkBroken, checkOutcomes } from './testing/outcomes.ts';
 
 function* addByHand(at: number): Steps {
@@ -17,7 +29,10 @@ function counting(body: () => Steps, actors: number): Model {
 }
 
 test('explore finds the lost update of a load and a store, and none with add', () => {
-  checkOutcomes(counting(() => addByHand(0), 3), ['1', '2', '3']);
+  checkOutcomes(
+    counting(() => addByHand(0), 3),
+    ['1', '2', '3'],
+  );
   checkOutcomes(
     counting(function* () {
       yield* add(0, 1);

@@ -1,6 +1,18 @@
 /** map/stripe-locks.ts: the sequence that readers validate with, and the lock's sleep (futex mutex 2). */
 import { test } from 'node:test';
-import { add, compareExchange, DEADLOCK, exchange, load, type Model, notify, type Results, store, type Steps, wait } from '../interleaving/testing/explore.ts';
+import {
+  add,
+  compareExchange,
+  DEADLOCK,
+  exchange,
+  load,
+  type Model,
+  notify,
+  type Results,
+  type Steps,
+  store,
+  wait,
+} from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;
@@ -79,7 +91,11 @@ test('a reader sees one state of the stripe or tries again; writers do not overl
 });
 
 test('three writers: none sleeps for ever', () => {
-  const only: Model = { ...model(REAL, 3), actors: model(REAL, 3).actors.slice(1), outcome: (memory) => (memory[LOCK] === 0 ? 'free' : 'left locked') };
+  const only: Model = {
+    ...model(REAL, 3),
+    actors: model(REAL, 3).actors.slice(1),
+    outcome: (memory) => (memory[LOCK] === 0 ? 'free' : 'left locked'),
+  };
   checkOutcomes(only, ['free']);
 });
 

@@ -19,11 +19,19 @@ export function checkStructures(world: World, thread: LogicalThread): void {
     checkNode(node);
     const owned = new Set<number>();
     for (const region of regionsInUse(thread.nodes[0])) {
-      for (let chunk = nextLeafChunk(node, region, 0, 2 ** 24); chunk >= 0; chunk = nextLeafChunk(node, region, chunk + 1, 2 ** 24)) {
+      for (
+        let chunk = nextLeafChunk(node, region, 0, 2 ** 24);
+        chunk >= 0;
+        chunk = nextLeafChunk(node, region, chunk + 1, 2 ** 24)
+      ) {
         const leaf = findLeaf(node, region, chunk);
         for (let page = 0; page < CHUNK_PAGES; page++) {
           const pte = node.words[leaf + page];
-          const slot = isSwapped(pte) ? slotFromPte(pte) : isPresent(pte) ? node.words[node.slotAt + frameFromPte(pte)] - 1 : -1;
+          const slot = isSwapped(pte)
+            ? slotFromPte(pte)
+            : isPresent(pte)
+              ? node.words[node.slotAt + frameFromPte(pte)] - 1
+              : -1;
           if (slot < 0) continue;
           assert(!owned.has(slot), 'a slot belongs to one page', slot, page);
           owned.add(slot);
@@ -54,14 +62,21 @@ export function checkRegions(world: World, thread: LogicalThread, isFull: boolea
   }
 }
 
-function readPage(world: World, thread: LogicalThread, space: RegionSpace, plan: RegionPlan, offset: number): Uint8Array | undefined {
+function readPage(
+  world: World,
+  thread: LogicalThread,
+  space: RegionSpace,
+  plan: RegionPlan,
+  offset: number,
+): Uint8Array | undefined {
   const bytes = new Uint8Array(PAGE_BYTES);
   try {
     space.read(offset, bytes, 0, PAGE_BYTES);
     return bytes;
   } catch (error) {
     const isLoss = error instanceof QuireError && (error.code === 'ERR_QUIRE_IO' || error.code === 'ERR_QUIRE_CORRUPT');
-    if (isLoss && world.device !== undefined && isPageSpoilt(space, thread.memory, world.device, offset)) return undefined;
+    if (isLoss && world.device !== undefined && isPageSpoilt(space, thread.memory, world.device, offset))
+      return undefined;
     throw new Error(`${plan.name}: page at ${offset} cannot be read, though nothing spoilt it`, { cause: error });
   }
 }
@@ -75,7 +90,8 @@ export function checkMap(world: World, worker: MapWorker, model: MapModel): void
       model.endRead(read, value, world.nowMs);
     } catch (error) {
       model.dropRead(read);
-      if (!(error instanceof QuireError) || !isLoss(error) || world.device === undefined || world.device.injected === 0) throw error;
+      if (!(error instanceof QuireError) || !isLoss(error) || world.device === undefined || world.device.injected === 0)
+        throw error;
       model.isDamaged = true;
     }
   }

@@ -4,7 +4,22 @@ import type { Random } from './random.ts';
 
 const TEMPLATES = 24;
 const STAMP_EVERY = 512;
-const WORDS = ['page', 'frame', 'slot', 'cluster', 'watermark', 'reclaim', 'shadow', 'order', 'node', 'fault', 'the', 'of', 'is', 'and'];
+const WORDS = [
+  'page',
+  'frame',
+  'slot',
+  'cluster',
+  'watermark',
+  'reclaim',
+  'shadow',
+  'order',
+  'node',
+  'fault',
+  'the',
+  'of',
+  'is',
+  'and',
+];
 
 export class Content {
   private readonly random: Random;
@@ -43,7 +58,8 @@ export class Content {
 
   private makeText(): Uint8Array {
     let text = '';
-    while (text.length < PAGE_BYTES) text += `${this.random.pick(WORDS)}${this.random.chance(0.3) ? this.random.below(1000) : ''} `;
+    while (text.length < PAGE_BYTES)
+      text += `${this.random.pick(WORDS)}${this.random.chance(0.3) ? this.random.below(1000) : ''} `;
     return new TextEncoder().encode(text.slice(0, PAGE_BYTES));
   }
 

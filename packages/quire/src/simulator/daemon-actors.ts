@@ -1,5 +1,5 @@
 /** The daemons as actors: the very step machines that workers run, and a swap-out that stops between any two of its phases. */
-import { type Pfn } from '../base/units.ts';
+import type { Pfn } from '../base/units.ts';
 import type { Daemon } from '../daemons/daemon.ts';
 import { Kcompressd } from '../daemons/kcompressd.ts';
 import { Kswapd } from '../daemons/kswapd.ts';

@@ -110,7 +110,14 @@ export class FaultyDevice {
     return put;
   }
 
-  private readLater(thread: number, offset: number, target: Uint8Array, start: number, length: number, onFault: () => void): Promise<number> {
+  private readLater(
+    thread: number,
+    offset: number,
+    target: Uint8Array,
+    start: number,
+    length: number,
+    onFault: () => void,
+  ): Promise<number> {
     const due = this.now() + this.random.between(1, this.rates.ticksMax);
     const early = this.random.chance(0.5);
     if (early) this.copyOut(offset, target, start, length);
@@ -119,14 +126,16 @@ export class FaultyDevice {
     return new Promise((resolve, reject) => {
       const finish = (): void => {
         if (!early) this.copyOut(offset, target, start, length);
-        if (!fails) return resolve(length);
-        this.injected++;
-        this.spoiltReads++;
-        onFault();
-        if (kind === 0) return reject(systemError('EIO'));
-        if (kind === 1) return resolve(this.random.below(length));
-        target[start + this.random.below(length)] ^= 1 << this.random.below(8);
-        resolve(length);
+        let got = length;
+        if (fails) {
+          this.injected++;
+          this.spoiltReads++;
+          onFault();
+          if (kind === 0) return void reject(systemError('EIO'));
+          if (kind === 1) got = this.random.below(length);
+          else target[start + this.random.below(length)] ^= 1 << this.random.below(8);
+        }
+        resolve(got);
       };
       this.pending.push({ due, thread, finish });
     });
@@ -168,7 +177,8 @@ export class FaultyDevice {
   private damageOne(offset: number, length: number): void {
     const first = offset / FILE_GRANULE_BYTES;
     const starts: number[] = [];
-    for (let granule = first; granule < first + length / FILE_GRANULE_BYTES; granule++) if (this.objects.has(granule)) starts.push(granule);
+    for (let granule = first; granule < first + length / FILE_GRANULE_BYTES; granule++)
+      if (this.objects.has(granule)) starts.push(granule);
     const granule = this.random.pick(starts);
     if (granule === undefined) return;
     this.damaged.add(granule);
@@ -187,7 +197,9 @@ export class FaultyDevice {
   }
 
   private copyIn(offset: number, source: Uint8Array): void {
-    this.eachBlock(offset, source.length, true, (block, at, done, step) => block?.set(source.subarray(done, done + step), at));
+    this.eachBlock(offset, source.length, true, (block, at, done, step) =>
+      block?.set(source.subarray(done, done + step), at),
+    );
   }
 
   private eachBlock(

@@ -26,7 +26,13 @@ export class LogicalThread {
   /** Reads of this thread that the device spoilt. */
   faults = 0;
 
-  constructor(name: string, memories: readonly WebAssembly.Memory[], module: WebAssembly.Module, device: FaultyDevice | undefined, hasSwap: boolean) {
+  constructor(
+    name: string,
+    memories: readonly WebAssembly.Memory[],
+    module: WebAssembly.Module,
+    device: FaultyDevice | undefined,
+    hasSwap: boolean,
+  ) {
     this.name = name;
     this.nodes = viewNodes(memories, (memory) => preemptibleKernel(instantiateKernel(module, memory)));
     for (const node of this.nodes) node.lock = () => lockOrBlock(this.nodes, node);
@@ -67,7 +73,11 @@ export function isPageSpoilt(space: RegionSpace, memory: Memory, device: FaultyD
   const node = memory.nodes[n];
   const leaf = findLeaf(node, space.region, chunk);
   const pte = leaf === 0 ? 0 : node.words[leaf + page];
-  const slot = isSwapped(pte) ? slotFromPte(pte) : isPresent(pte) ? node.words[node.slotAt + frameFromPte(pte)] - 1 : -1;
+  const slot = isSwapped(pte)
+    ? slotFromPte(pte)
+    : isPresent(pte)
+      ? node.words[node.slotAt + frameFromPte(pte)] - 1
+      : -1;
   if (slot < 0) return false;
   const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
   if (W.tagOf(word) === W.SLOT_FILE) return device.isSpoilt(n, slot, W.payloadOf(word));

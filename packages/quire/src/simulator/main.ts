@@ -17,16 +17,23 @@ interface Settings {
 }
 
 function readSettings(): Settings {
-  const { values } = parseArgs({ options: { steps: { type: 'string' }, seed: { type: 'string' }, seconds: { type: 'string' } } });
+  const { values } = parseArgs({
+    options: { steps: { type: 'string' }, seed: { type: 'string' }, seconds: { type: 'string' } },
+  });
   const seconds = number('seconds', values.seconds, Number.POSITIVE_INFINITY);
   const stepsDefault = values.seconds === undefined ? STEPS_DEFAULT : Number.POSITIVE_INFINITY;
-  return { steps: number('steps', values.steps, stepsDefault), seed: number('seed', values.seed, randomInt(2 ** 31)), seconds };
+  return {
+    steps: number('steps', values.steps, stepsDefault),
+    seed: number('seed', values.seed, randomInt(2 ** 31)),
+    seconds,
+  };
 }
 
 function number(name: string, text: string | undefined, missing: number): number {
   if (text === undefined) return missing;
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0) throw new TypeError(`--${name} must be a number ≥ 0, received '${text}'`);
+  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
+    throw new TypeError(`--${name} must be a number ≥ 0, received '${text}'`);
   return value;
 }
 
@@ -56,7 +63,9 @@ async function main(settings: Settings): Promise<void> {
 async function runEpisodeOrReport(seed: number, steps: number) {
   try {
     const result = await runEpisode(seed, steps);
-    console.log(`  seed ${seed}: ${result.steps} steps, trace ${result.hash.toString(16).padStart(8, '0')}: ${result.shape}`);
+    console.log(
+      `  seed ${seed}: ${result.steps} steps, trace ${result.hash.toString(16).padStart(8, '0')}: ${result.shape}`,
+    );
     return result;
   } catch (error) {
     if (!(error instanceof SimulationFailure)) throw error;

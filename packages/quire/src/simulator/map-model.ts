@@ -46,10 +46,18 @@ export class MapModel {
     for (const held of read.seen) {
       // Time goes on during a read: what expires in it may be found or not.
       if (value === undefined && (held === undefined || isExpired(held, nowMs))) return;
-      if (value !== undefined && held !== undefined && !isExpired(held, read.startMs) && Buffer.compare(held.value, value) === 0) return;
+      if (
+        value !== undefined &&
+        held !== undefined &&
+        !isExpired(held, read.startMs) &&
+        Buffer.compare(held.value, value) === 0
+      )
+        return;
     }
     const found = value === undefined ? 'nothing' : `${value.length} bytes`;
-    const wanted = read.seen.map((held) => (held === undefined ? 'nothing' : `${held.value.length} bytes until ${held.expiresAtMs}`));
+    const wanted = read.seen.map((held) =>
+      held === undefined ? 'nothing' : `${held.value.length} bytes until ${held.expiresAtMs}`,
+    );
     throw new Mismatch(`map key ${read.key}: found ${found}, expected ${wanted.join(' or ')} at ${nowMs}`);
   }
 
@@ -108,7 +116,8 @@ export class MapModel {
   endScan(must: Set<string>, seen: ReadonlySet<string>): void {
     this.scans.delete(must);
     if (this.isDamaged) return;
-    for (const key of must) if (!seen.has(key)) throw new Mismatch(`map key ${key} was there all the time but not in the scan`);
+    for (const key of must)
+      if (!seen.has(key)) throw new Mismatch(`map key ${key} was there all the time but not in the scan`);
   }
 
   keys(): Iterable<string> {

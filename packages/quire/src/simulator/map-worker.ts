@@ -58,7 +58,8 @@ export class MapWorker implements Actor {
       seed: 7,
       dispose: (key: Uint8Array, _value: Uint8Array, reason: DisposeReason) => this.onDispose(key, reason),
     };
-    this.map = control[MAGIC] === 0 ? PageMap.create(spaces, control, options) : PageMap.attach(spaces, control, options);
+    this.map =
+      control[MAGIC] === 0 ? PageMap.create(spaces, control, options) : PageMap.attach(spaces, control, options);
     // A lock that is held belongs to a thread further down the stack: waiting is of no use.
     (this.map.core.locks as unknown as { wait: () => void }).wait = () => {
       throw new Blocked();
@@ -67,18 +68,20 @@ export class MapWorker implements Actor {
 
   step(mode: StepMode): number {
     const spoilt = this.world.device?.spoiltReads;
+    this.world.mapOperations++;
     try {
       return this.act(mode);
     } finally {
+      this.world.mapOperations--;
       // An entry that cannot be read leaves without its callback.
       if (this.world.device?.spoiltReads !== spoilt) this.model.isDamaged = true;
     }
   }
 
   private act(mode: StepMode): number {
-    const { random, mapChanges } = this.world;
-    // While a change is half way only reads may come in between: a change that meets its locks could not wait.
-    if (mode.isLockHeld || mapChanges > 0) return this.get();
+    const { random, mapOperations } = this.world;
+    // While an operation is half way only reads may come in between: a change that meets its locks could not wait.
+    if (mode.isLockHeld || mapOperations > 1) return this.get();
     const dice = random.below(100);
     if (dice < 40) return this.get();
     if (dice < 70) return this.set();
@@ -100,7 +103,7 @@ export class MapWorker implements Actor {
     const key = this.key();
     const expires = this.model.valueOf(key)?.expiresAtMs ?? 0;
     // Meeting an expired entry removes it, which is a change.
-    if (expires !== 0 && this.world.mapChanges > 0) return SKIPPED;
+    if (expires !== 0 && this.world.mapOperations > 1) return SKIPPED;
     const read = this.model.beginRead(key, this.world.nowMs);
     if (this.world.mapChanges > 0) read.seen.push(undefined);
     if (expires !== 0) this.world.mapChanges++;
@@ -132,7 +135,11 @@ export class MapWorker implements Actor {
   private set(): number {
     const { random, content, nowMs } = this.world;
     const key = this.key();
-    const length = random.chance(0.85) ? random.below(600) : random.chance(0.9) ? random.below(12_000) : random.below(90_000);
+    const length = random.chance(0.85)
+      ? random.below(600)
+      : random.chance(0.9)
+        ? random.below(12_000)
+        : random.below(90_000);
     const expiresAtMs = random.chance(0.2) ? nowMs + random.between(1, 20_000) : 0;
     const value = content.make(length);
     return this.change(key, { value, expiresAtMs }, () => void this.map.set(bytesOf(key), value, expiresAtMs));
@@ -155,7 +162,11 @@ export class MapWorker implements Actor {
     const value = new Uint8Array(Math.max(before.length, from + part.length));
     value.set(before);
     value.set(part, from);
-    return this.change(key, { value, expiresAtMs: live?.expiresAtMs ?? 0 }, () => void this.map.writeRange(bytesOf(key), from, part));
+    return this.change(
+      key,
+      { value, expiresAtMs: live?.expiresAtMs ?? 0 },
+      () => void this.map.writeRange(bytesOf(key), from, part),
+    );
   }
 
   private expireLater(): number {
@@ -236,7 +247,8 @@ export class MapWorker implements Actor {
   private explain(error: unknown): number {
     if (error instanceof Blocked) throw error;
     if (this.world.isFull(error)) return FULL;
-    const isFault = error instanceof QuireError && (error.code === 'ERR_QUIRE_IO' || error.code === 'ERR_QUIRE_CORRUPT');
+    const isFault =
+      error instanceof QuireError && (error.code === 'ERR_QUIRE_IO' || error.code === 'ERR_QUIRE_CORRUPT');
     if (!isFault || this.world.device === undefined || this.world.device.injected === 0) throw error;
     this.model.isDamaged = true;
     return FAULTED;

@@ -180,7 +180,11 @@ export class RegionModel {
 }
 
 /** Calls `visit(number, from, to)` for each page of a range, with the bytes of the page that belong to it. */
-export function forEachPage(offset: number, length: number, visit: (number: number, from: number, to: number) => void): void {
+export function forEachPage(
+  offset: number,
+  length: number,
+  visit: (number: number, from: number, to: number) => void,
+): void {
   let at = offset;
   while (at < offset + length) {
     const number = Math.floor(at / PAGE_BYTES);
@@ -199,13 +203,22 @@ function covers(patch: Patch, other: Patch): boolean {
   return patch.from <= other.from && patch.to >= other.to;
 }
 
-function checkBytes(name: string, number: number, from: number, to: number, bytes: Uint8Array, start: number, watch: Watch): void {
+function checkBytes(
+  name: string,
+  number: number,
+  from: number,
+  to: number,
+  bytes: Uint8Array,
+  start: number,
+  watch: Watch,
+): void {
   const seen = Buffer.from(bytes.buffer, bytes.byteOffset + start, to - from);
   for (const content of watch.contents) if (seen.compare(content, from, to) === 0) return;
   for (let at = from; at < to; at++) {
     const byte = bytes[start + at - from];
     if (watch.contents.some((content) => content[at] === byte)) continue;
-    if (watch.patches.some((patch) => at >= patch.from && at < patch.to && patch.bytes[at - patch.from] === byte)) continue;
+    if (watch.patches.some((patch) => at >= patch.from && at < patch.to && patch.bytes[at - patch.from] === byte))
+      continue;
     throw new Mismatch(
       `${name} page ${number} byte ${at}: read ${byte}, expected ${watch.contents.map((content) => content[at]).join(' or ')}` +
         ` (${watch.patches.length} writes under way)`,

@@ -84,13 +84,34 @@ export function installPreemption(atPoint: () => void, atWait: () => void): () =
 function wrapAtomics(): void {
   const { load, store, add, sub, or, exchange, compareExchange } = Atomics as unknown as PlainAtomics;
   const wrapped: PlainAtomics = {
-    load: (array, at) => (point(), load(array, at)),
-    store: (array, at, value) => (point(), store(array, at, value)),
-    add: (array, at, value) => (point(), add(array, at, value)),
-    sub: (array, at, value) => (point(), sub(array, at, value)),
-    or: (array, at, value) => (point(), or(array, at, value)),
-    exchange: (array, at, value) => (point(), exchange(array, at, value)),
-    compareExchange: (array, at, expected, value) => (point(), compareExchange(array, at, expected, value)),
+    load: (array, at) => {
+      point();
+      return load(array, at);
+    },
+    store: (array, at, value) => {
+      point();
+      return store(array, at, value);
+    },
+    add: (array, at, value) => {
+      point();
+      return add(array, at, value);
+    },
+    sub: (array, at, value) => {
+      point();
+      return sub(array, at, value);
+    },
+    or: (array, at, value) => {
+      point();
+      return or(array, at, value);
+    },
+    exchange: (array, at, value) => {
+      point();
+      return exchange(array, at, value);
+    },
+    compareExchange: (array, at, expected, value) => {
+      point();
+      return compareExchange(array, at, expected, value);
+    },
   };
   Object.assign(Atomics, wrapped);
 }
@@ -109,11 +130,18 @@ interface PlainAtomics {
 export function preemptibleKernel(kernel: Kernel): Kernel {
   return {
     ...kernel,
-    compress: (src, length, dst, capacity, table) => (point(), kernel.compress(src, length, dst, capacity, table)),
-    decompressPartial: (src, length, dst, wanted, capacity) => (
-      point(), kernel.decompressPartial(src, length, dst, wanted, capacity)
-    ),
-    isSameFilled: (src, length) => (point(), kernel.isSameFilled(src, length)),
+    compress: (src, length, dst, capacity, table) => {
+      point();
+      return kernel.compress(src, length, dst, capacity, table);
+    },
+    decompressPartial: (src, length, dst, wanted, capacity) => {
+      point();
+      return kernel.decompressPartial(src, length, dst, wanted, capacity);
+    },
+    isSameFilled: (src, length) => {
+      point();
+      return kernel.isSameFilled(src, length);
+    },
     copy: (dst, src, length) => {
       point();
       kernel.copy(dst, src, length);
@@ -122,6 +150,9 @@ export function preemptibleKernel(kernel: Kernel): Kernel {
       point();
       kernel.fill(dst, byte, length);
     },
-    crc32c: (seed, src, length, table) => (point(), kernel.crc32c(seed, src, length, table)),
+    crc32c: (seed, src, length, table) => {
+      point();
+      return kernel.crc32c(seed, src, length, table);
+    },
   };
 }

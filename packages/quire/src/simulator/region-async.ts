@@ -27,7 +27,8 @@ export class AsyncWork {
     if (dice < 7) return this.prefetch(opened, place);
     const bytes = dice === 7 ? new Uint8Array(place.length) : this.world.content.make(place.length);
     if (opened.model.isContested(place.offset, place.length)) return 11;
-    if (dice === 7) return this.write(opened, place, bytes, () => opened.region.discardAsync(place.offset, place.length));
+    if (dice === 7)
+      return this.write(opened, place, bytes, () => opened.region.discardAsync(place.offset, place.length));
     return this.write(opened, place, bytes, () => opened.region.writeAsync(place.offset, bytes));
   }
 

@@ -115,7 +115,12 @@ export class RegionWorker implements Actor {
   private closeRegion(plan: RegionPlan): number {
     const opened = this.opened.get(plan);
     // A stale writer of another region may pin a frame for a moment; while one is stopped there, the last use of a region must not end.
-    if (opened === undefined || plan.isClosing || (opened.model.refs === 1 && this.world.threads.filter((thread) => thread.isBusy).length > 1)) return SKIPPED;
+    if (
+      opened === undefined ||
+      plan.isClosing ||
+      (opened.model.refs === 1 && this.world.threads.filter((thread) => thread.isBusy).length > 1)
+    )
+      return SKIPPED;
     for (const held of this.views.filter((view) => view.opened === opened)) {
       held.opened.model.dropRead(held.window);
       this.views.splice(this.views.indexOf(held), 1);
@@ -152,7 +157,9 @@ export class RegionWorker implements Actor {
     const { random, tick, focus } = this.world;
     if (focus?.plan === plan && random.chance(0.3)) return focus.index;
     const hot = Math.max(1, Math.floor(plan.pages / 10));
-    return random.chance(0.8) ? (Math.floor(tick / 4000) * hot + random.below(hot)) % plan.pages : random.below(plan.pages);
+    return random.chance(0.8)
+      ? (Math.floor(tick / 4000) * hot + random.below(hot)) % plan.pages
+      : random.below(plan.pages);
   }
 
   private read(opened: OpenedRegion, pagesMax = READ_PAGES_MAX): number {
@@ -164,7 +171,8 @@ export class RegionWorker implements Actor {
       opened.region.read(offset, target);
     } catch (error) {
       opened.model.dropRead(window);
-      if (error instanceof Blocked || !this.world.isExcused(error, opened, this.thread, faults, offset, length)) throw error;
+      if (error instanceof Blocked || !this.world.isExcused(error, opened, this.thread, faults, offset, length))
+        throw error;
       return FAULTED;
     }
     opened.model.endRead(window, target);
@@ -181,7 +189,9 @@ export class RegionWorker implements Actor {
   private fill(opened: OpenedRegion): number {
     const { offset, length } = this.place(opened, 6);
     const byte = this.world.random.below(256);
-    return this.store(opened, offset, new Uint8Array(length).fill(byte), () => opened.region.fill(offset, length, byte));
+    return this.store(opened, offset, new Uint8Array(length).fill(byte), () =>
+      opened.region.fill(offset, length, byte),
+    );
   }
 
   /** A range, or, when room is wanted, a large part of the region. */
@@ -193,7 +203,9 @@ export class RegionWorker implements Actor {
       const group = opened.plan.groupPages * PAGE_BYTES;
       offset = Math.floor(offset / PAGE_BYTES) * PAGE_BYTES;
       if (whole) offset -= offset % (opened.plan.groupChunks * 2 ** 21);
-      length = whole ? Math.min(2 ** 21, opened.plan.size - offset) : Math.min(random.between(1, group), opened.plan.size - offset);
+      length = whole
+        ? Math.min(2 ** 21, opened.plan.size - offset)
+        : Math.min(random.between(1, group), opened.plan.size - offset);
     }
     return this.store(opened, offset, new Uint8Array(length), () => opened.region.discard(offset, length));
   }
@@ -233,7 +245,8 @@ export class RegionWorker implements Actor {
       opened.space.openRead(offset, inPage + length, view);
     } catch (error) {
       opened.model.dropRead(window);
-      if (error instanceof Blocked || !this.world.isExcused(error, opened, this.thread, faults, offset, length)) throw error;
+      if (error instanceof Blocked || !this.world.isExcused(error, opened, this.thread, faults, offset, length))
+        throw error;
       return FAULTED;
     }
     const copy = view.pfn < 0 ? bytesOf(view, inPage, length) : undefined;
@@ -265,7 +278,8 @@ export class RegionWorker implements Actor {
       this.pins.push({ opened, offset, bytes: pin.bytes, release: () => pin.release() });
     } catch (error) {
       if (this.world.isFull(error)) return FULL;
-      if (error instanceof Blocked || !this.world.isExcused(error, opened, this.thread, faults, offset, length)) throw error;
+      if (error instanceof Blocked || !this.world.isExcused(error, opened, this.thread, faults, offset, length))
+        throw error;
       return FAULTED;
     }
     return OK;
@@ -280,11 +294,17 @@ export class RegionWorker implements Actor {
       opened.space.openWrite(offset, view);
     } catch (error) {
       if (this.world.isFull(error)) return FULL;
-      if (error instanceof Blocked || !this.world.isExcused(error, opened, this.thread, faults, offset, length)) throw error;
+      if (error instanceof Blocked || !this.world.isExcused(error, opened, this.thread, faults, offset, length))
+        throw error;
       return FAULTED;
     }
     const start = view.byte + (offset % PAGE_BYTES);
-    this.pins.push({ opened, offset, bytes: view.bytes.subarray(start, start + length), release: () => opened.space.closeWrite(view) });
+    this.pins.push({
+      opened,
+      offset,
+      bytes: view.bytes.subarray(start, start + length),
+      release: () => opened.space.closeWrite(view),
+    });
     return OK;
   }
 

@@ -55,7 +55,14 @@ export async function runEpisode(seed: number, steps: number): Promise<EpisodeRe
     simulation.dispose();
   }
   const { nested, blocked } = simulation;
-  return { seed, steps: simulation.steps, nested, blocked, hash: simulation.world.trace.value, shape: describeShape(shape) };
+  return {
+    seed,
+    steps: simulation.steps,
+    nested,
+    blocked,
+    hash: simulation.world.trace.value,
+    shape: describeShape(shape),
+  };
 }
 
 class Simulation {
@@ -72,6 +79,7 @@ class Simulation {
   private readonly mapWorkers: MapWorker[] = [];
   private readonly restore: () => void;
   private depth = 0;
+  private isDraining = false;
   private nextStructures = STRUCTURES_EVERY;
   private nextContents = CONTENTS_EVERY;
 
@@ -104,7 +112,15 @@ class Simulation {
       const groupChunks = isSparse ? random.between(2, 1 << 14) : 1;
       const size = Math.ceil(pages / groupPages) * groupChunks * 2 ** 21;
       const name = `r${i}`;
-      world.plans.push({ name, pages, groupPages, groupChunks, size, model: new RegionModel(name, size), isClosing: false });
+      world.plans.push({
+        name,
+        pages,
+        groupPages,
+        groupChunks,
+        size,
+        model: new RegionModel(name, size),
+        isClosing: false,
+      });
     }
   }
 
@@ -177,9 +193,11 @@ class Simulation {
     this.world.asyncThreads.clear();
     for (const thread of threads) thread.isBusy = true;
     this.depth++;
+    this.isDraining = true;
     this.arm();
     await new Promise((resolve) => setImmediate(resolve));
     pausePreemption();
+    this.isDraining = false;
     this.depth--;
     for (const thread of threads) thread.isBusy = false;
   }
@@ -196,13 +214,19 @@ class Simulation {
     if (this.depth > 0 && this.depth <= this.shape.depthMax && this.world.failure === undefined) {
       const isLockHeld = isAnyLocked(this.world.nodes);
       for (let left = this.random.between(1, this.shape.burstMax); left > 0; left--) {
-        const free = this.actors.filter((actor) => !actor.thread.isBusy && (!isLockHeld || actor.isLockFree));
+        const free = this.actors.filter((actor) => this.isFree(actor, isLockHeld));
         if (free.length === 0) break;
         this.nested++;
         this.runActor(this.pick(free), true);
       }
     }
     this.arm();
+  }
+
+  /** What a thread started while microtasks run may go on among them at any moment: then it is inside the core too. */
+  private isFree(actor: Actor, isLockHeld: boolean): boolean {
+    if (actor.thread.isBusy || (this.isDraining && this.world.asyncThreads.has(actor.thread))) return false;
+    return !isLockHeld || actor.isLockFree;
   }
 
   private pick(actors: readonly Actor[]): Actor {

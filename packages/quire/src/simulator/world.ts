@@ -11,8 +11,8 @@ import type { RegionSpace } from '../vm/region-space.ts';
 import { Content } from './content.ts';
 import { FaultyDevice } from './faulty-device.ts';
 import { isPageSpoilt, LogicalThread } from './logical-thread.ts';
-import { forEachPage, RegionModel } from './page-model.ts';
-import { pausePreemption, armPreemption } from './preemption.ts';
+import { forEachPage, type RegionModel } from './page-model.ts';
+import { armPreemption, pausePreemption } from './preemption.ts';
 import type { Random } from './random.ts';
 import type { Shape } from './shape.ts';
 import { Trace } from './trace.ts';
@@ -75,7 +75,8 @@ export class World {
   failure: unknown;
   /** Threads with work in microtasks. */
   readonly asyncThreads = new Set<LogicalThread>();
-  /** Changes of the map that are under way. */
+  /** Operations of the map that are under way, and those of them that change it. */
+  mapOperations = 0;
   mapChanges = 0;
 
   constructor(random: Random, shape: Shape, interrupt: () => void) {
@@ -83,10 +84,15 @@ export class World {
     this.shape = shape;
     this.content = new Content(random, shape.randomShare);
     const pages = Math.floor(shape.budgetBytes / shape.nodes / 65_536);
-    this.memories = Array.from({ length: shape.nodes }, () => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }));
+    this.memories = Array.from(
+      { length: shape.nodes },
+      () => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }),
+    );
     const bytesPerNode = Math.floor(shape.fileBytes / SEGMENT_BYTES / shape.nodes) * SEGMENT_BYTES;
     const hasFile = bytesPerNode > 0;
-    this.device = hasFile ? new FaultyDevice(random, shape.faults, bytesPerNode, interrupt, () => this.tick) : undefined;
+    this.device = hasFile
+      ? new FaultyDevice(random, shape.faults, bytesPerNode, interrupt, () => this.tick)
+      : undefined;
     formatInstance(this.memories, (memory) => instantiateKernel(KERNEL, memory), {
       hasSwap: shape.hasSwap,
       poolShare: shape.poolShare,
@@ -127,8 +133,16 @@ export class World {
   }
 
   /** May an operation of `thread` on these bytes fail with this error? `faults` is its count of spoilt reads before. */
-  isExcused(error: unknown, opened: OpenedRegion, thread: LogicalThread, faults: number, offset: number, length: number): boolean {
-    if (!(error instanceof QuireError) || (error.code !== 'ERR_QUIRE_IO' && error.code !== 'ERR_QUIRE_CORRUPT')) return false;
+  isExcused(
+    error: unknown,
+    opened: OpenedRegion,
+    thread: LogicalThread,
+    faults: number,
+    offset: number,
+    length: number,
+  ): boolean {
+    if (!(error instanceof QuireError) || (error.code !== 'ERR_QUIRE_IO' && error.code !== 'ERR_QUIRE_CORRUPT'))
+      return false;
     if (this.device === undefined) return false;
     if (thread.faults !== faults) return true;
     const device = this.device;
@@ -155,9 +169,22 @@ export class World {
       if (words[L.H_STATE] !== L.STATE_OPEN) throw new Error(`the instance is in state ${words[L.H_STATE]}`);
       const free = words[L.H_FREE_FRAMES];
       if (free < 0 || free > node.frames - node.firstFree) throw new Error(`free frames: ${free}`);
-      const used = words[L.H_REGION_PAGES] + words[L.H_INFLIGHT] + words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] + words[L.H_TABLE_FRAMES];
-      if (used + free > node.frames - node.firstFree) throw new Error(`${used} frames used and ${free} free are more than there are`);
-      for (const at of [L.H_REGION_PAGES, L.H_INFLIGHT, L.H_CLEAN_COPIES, L.H_SLOTS_USED, L.H_FILE_SLOTS, L.H_SAME_SLOTS]) {
+      const used =
+        words[L.H_REGION_PAGES] +
+        words[L.H_INFLIGHT] +
+        words[L.H_ZS_FRAMES] +
+        words[L.H_RAW_FRAMES] +
+        words[L.H_TABLE_FRAMES];
+      if (used + free > node.frames - node.firstFree)
+        throw new Error(`${used} frames used and ${free} free are more than there are`);
+      for (const at of [
+        L.H_REGION_PAGES,
+        L.H_INFLIGHT,
+        L.H_CLEAN_COPIES,
+        L.H_SLOTS_USED,
+        L.H_FILE_SLOTS,
+        L.H_SAME_SLOTS,
+      ]) {
         if (words[at] < 0) throw new Error(`count at header word ${at} is ${words[at]}`);
       }
       if (words[L.H_CLEAN_COPIES] > words[L.H_REGION_PAGES]) throw new Error('more clean copies than resident pages');
@@ -166,6 +193,8 @@ export class World {
 
   /** Byte offset of a page of the plan. */
   pageOffset(plan: RegionPlan, index: number): number {
-    return Math.floor(index / plan.groupPages) * plan.groupChunks * CHUNK_BYTES + (index % plan.groupPages) * PAGE_BYTES;
+    return (
+      Math.floor(index / plan.groupPages) * plan.groupChunks * CHUNK_BYTES + (index % plan.groupPages) * PAGE_BYTES
+    );
   }
 }

@@ -15,7 +15,14 @@ export class CellWork {
   private readonly counts: Record<string, number>;
   private readonly cells: number;
 
-  constructor(quire: Quire, plan: StressPlan, shared: SharedState, values: Values, random: Random, counts: Record<string, number>) {
+  constructor(
+    quire: Quire,
+    plan: StressPlan,
+    shared: SharedState,
+    values: Values,
+    random: Random,
+    counts: Record<string, number>,
+  ) {
     this.region = quire.region({ name: 'cells', size: plan.regionBytes });
     this.shared = shared;
     this.values = values;

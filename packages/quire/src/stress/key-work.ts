@@ -18,7 +18,14 @@ export class KeyWork {
   /** The newest version this thread has seen of each key. */
   private readonly seen: Int32Array;
 
-  constructor(quire: Quire, plan: StressPlan, shared: SharedState, values: Values, random: Random, counts: Record<string, number>) {
+  constructor(
+    quire: Quire,
+    plan: StressPlan,
+    shared: SharedState,
+    values: Values,
+    random: Random,
+    counts: Record<string, number>,
+  ) {
     this.map = quire.map<number, Uint8Array>({ name: 'keys' });
     this.shared = shared;
     this.values = values;
@@ -64,7 +71,8 @@ export class KeyWork {
   private iterate(): void {
     let left = 20;
     for (const [key, value] of this.map) {
-      if (versionOf(value) < 1 || key < 0 || key >= this.keys) throw new Error(`iteration found key ${key} with ${describeValue(value)}`);
+      if (versionOf(value) < 1 || key < 0 || key >= this.keys)
+        throw new Error(`iteration found key ${key} with ${describeValue(value)}`);
       if (--left === 0) break;
     }
     this.counts['iterations']++;

@@ -9,24 +9,45 @@ import { runStress, type StressResult } from './stress.ts';
 
 const WORKERS = 4;
 const SHOWN = [
-  'pgfault', 'pgmajfault', 'pswpin', 'pswpout', 'zswpwb', 'transient_reads', 'swap_clean_copies', 'swap_rescued', 'allocstall',
-  'kcompressd_pages', 'file_reads', 'file_writes', 'file_segments_cleaned', 'swap_full',
+  'pgfault',
+  'pgmajfault',
+  'pswpin',
+  'pswpout',
+  'zswpwb',
+  'transient_reads',
+  'swap_clean_copies',
+  'swap_rescued',
+  'allocstall',
+  'kcompressd_pages',
+  'file_reads',
+  'file_writes',
+  'file_segments_cleaned',
+  'swap_full',
 ] as const;
 
 function print(result: StressResult, budgetBytes: number): void {
   const { counts, stats, dataBytes, runSeconds } = result;
   const operations = Object.entries(counts).filter(([name]) => !name.includes('refused') && name !== 'swap_full');
   const total = operations.reduce((sum, [, count]) => sum + count, 0);
-  console.log(`stress: ${formatBytes(dataBytes)} of data in ${formatBytes(budgetBytes)}, ${Math.round(total / runSeconds)} operations/s`);
-  console.log(Object.entries(counts).map(([name, count]) => `  ${name} ${count}`).join('\n'));
+  console.log(
+    `stress: ${formatBytes(dataBytes)} of data in ${formatBytes(budgetBytes)}, ${Math.round(total / runSeconds)} operations/s`,
+  );
+  console.log(
+    Object.entries(counts)
+      .map(([name, count]) => `  ${name} ${count}`)
+      .join('\n'),
+  );
   console.log(`  counters: ${SHOWN.map((name) => `${name} ${stats[name] ?? '?'}`).join(', ')}`);
 }
 
-const { values } = parseArgs({ options: { seconds: { type: 'string' }, seed: { type: 'string' }, budget: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { seconds: { type: 'string' }, seed: { type: 'string' }, budget: { type: 'string' } },
+});
 const seconds = Number(values.seconds ?? 30);
 const seed = Number(values.seed ?? randomInt(2 ** 31));
 const budgetBytes = parseBytes(values.budget ?? '32MiB');
-if (!(seconds > 0) || !Number.isSafeInteger(seed) || budgetBytes === undefined) throw new TypeError('--seconds, --seed or --budget is not a number');
+if (!(seconds > 0) || !Number.isSafeInteger(seed) || budgetBytes === undefined)
+  throw new TypeError('--seconds, --seed or --budget is not a number');
 console.log(`stress: seed ${seed}, ${seconds} s`);
 const result = await runStress({ seconds, seed, budgetBytes, workers: WORKERS });
 print(result, budgetBytes);

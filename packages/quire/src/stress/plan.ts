@@ -33,7 +33,7 @@ export class SharedState {
   readonly keyLocks: Int32Array;
   readonly keyStarted: Int32Array;
   readonly keyDone: Int32Array;
-  /** 0: phase (0 load, 1 run, 2 stop), 1: workers that have loaded. */
+  /** 0: 2 when all are to stop, 1: workers that have loaded, 2: workers that are attached. */
   readonly control: Int32Array;
 
   constructor(plan: StressPlan, buffer: SharedArrayBuffer) {

@@ -28,6 +28,8 @@ export interface StressResult {
 
 /** Half of the data in cells, half in the map; together four times the budget. */
 const DATA_SHARE = 4;
+/** File tier over data: tight enough that segments have to be cleaned. */
+const FILE_SHARE = 0.8;
 /** Mean length of a value (stress/values.ts). */
 const MEAN_BYTES = 4 * KIB;
 
@@ -42,24 +44,36 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   const shared = new SharedState(plan, buffer);
   const quire = await Quire.open({
     budget: options.budgetBytes,
-    swap: [{ tier: 'compressed' }, { tier: 'file', size: options.budgetBytes * DATA_SHARE * 3 }],
+    swap: [{ tier: 'compressed' }, { tier: 'file', size: Math.floor(options.budgetBytes * DATA_SHARE * FILE_SHARE) }],
     threads: daemonThreads(),
   });
-  const counts: Record<string, number> = { cell_reads: 0, cell_writes: 0, cell_pins: 0, key_reads: 0, key_writes: 0, iterations: 0 };
+  const counts: Record<string, number> = {
+    cell_reads: 0,
+    cell_writes: 0,
+    cell_pins: 0,
+    key_reads: 0,
+    key_writes: 0,
+    iterations: 0,
+  };
   const random = new Random(seed);
   // Opened before the workers start: whoever opens a map first makes it.
   const cells = new CellWork(quire, plan, shared, values, random, counts);
   const keys = new KeyWork(quire, plan, shared, values, random, counts);
   const { reports, runSeconds } = await work(plan, quire, buffer, shared);
-  const failures = reports.flatMap((report) => (report.failure === undefined ? [] : [`worker ${report.index}: ${report.failure}`]));
+  const failures = reports.flatMap((report) =>
+    report.failure === undefined ? [] : [`worker ${report.index}: ${report.failure}`],
+  );
   if (failures.length === 0) failures.push(...lookAtAll(plan, cells, keys));
   const stats = failures.length === 0 ? quire.stats() : ({} as QuireStats);
   try {
     await quire.close();
   } catch (error) {
-    failures.push(`close: ${error instanceof Error ? `${error.stack}\n  cause: ${String(error.cause)}` : String(error)}`);
+    failures.push(
+      `close: ${error instanceof Error ? `${error.stack}\n  cause: ${String(error.cause)}` : String(error)}`,
+    );
   }
-  for (const report of reports) for (const [name, count] of Object.entries(report.counts)) counts[name] = (counts[name] ?? 0) + count;
+  for (const report of reports)
+    for (const [name, count] of Object.entries(report.counts)) counts[name] = (counts[name] ?? 0) + count;
   return { failures, counts, stats, dataBytes: cellBytes + each * MEAN_BYTES, runSeconds };
 }
 
@@ -74,7 +88,9 @@ async function work(
   buffer: SharedArrayBuffer,
   shared: SharedState,
 ): Promise<{ reports: WorkerReport[]; runSeconds: number }> {
-  const done = Array.from({ length: plan.workers }, (_, index) => startWorker({ plan, index, handle: quire.handle, shared: buffer }));
+  const done = Array.from({ length: plan.workers }, (_, index) =>
+    startWorker({ plan, index, handle: quire.handle, shared: buffer }),
+  );
   const all = Promise.all(done);
   while (Atomics.load(shared.control, 1) < plan.workers && Atomics.load(shared.control, 0) !== 2) await sleep(20);
   const start = performance.now();

@@ -7,7 +7,22 @@ import { Random } from '../simulator/random.ts';
 export const HEAD_BYTES = 16;
 export const VALUE_BYTES_MAX = 256 * 1024;
 const POOL_BYTES = VALUE_BYTES_MAX * 2;
-const WORDS = ['page', 'frame', 'slot', 'cluster', 'watermark', 'reclaim', 'shadow', 'order', 'node', 'fault', 'the', 'of', 'is', 'and'];
+const WORDS = [
+  'page',
+  'frame',
+  'slot',
+  'cluster',
+  'watermark',
+  'reclaim',
+  'shadow',
+  'order',
+  'node',
+  'fault',
+  'the',
+  'of',
+  'is',
+  'and',
+];
 
 /** Every thread makes the same pools from the seed. */
 export class Values {
@@ -68,7 +83,8 @@ export function describeValue(bytes: Uint8Array | undefined): string {
 }
 
 function mix(a: number, b: number, c: number): number {
-  let hash = Math.imul(a ^ 0x9e37_79b9, 0x85eb_ca6b) ^ Math.imul(b + 0x7f4a_7c15, 0xc2b2_ae35) ^ Math.imul(c, 0x27d4_eb2f);
+  let hash =
+    Math.imul(a ^ 0x9e37_79b9, 0x85eb_ca6b) ^ Math.imul(b + 0x7f4a_7c15, 0xc2b2_ae35) ^ Math.imul(c, 0x27d4_eb2f);
   hash = Math.imul(hash ^ (hash >>> 15), 0x85eb_ca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
   return (hash ^ (hash >>> 16)) >>> 0;

@@ -29,6 +29,9 @@ async function main(): Promise<void> {
   await using quire = Quire.attach(handle);
   const cells = new CellWork(quire, plan, shared, values, random, counts);
   const keys = new KeyWork(quire, plan, shared, values, random, counts);
+  // An area for a thread is a contiguous block: there is none any more once the memory is full.
+  Atomics.add(shared.control, 2, 1);
+  while (Atomics.load(shared.control, 2) < plan.workers && Atomics.load(shared.control, 0) !== 2) await sleep(5);
   for (let cell = index; cell < plan.cells; cell += plan.workers) cells.write(cell);
   for (let key = index; key < plan.keys; key += plan.workers) keys.write(key);
   Atomics.add(shared.control, 1, 1);
@@ -37,6 +40,10 @@ async function main(): Promise<void> {
     for (let i = 0; i < OPERATIONS_PER_TURN; i++) await attempt(random.chance(0.5) ? cells : keys);
     await new Promise((resolve) => setImmediate(resolve));
   }
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /** With every tier full an operation changes nothing and says so. */
@@ -53,7 +60,10 @@ let failure: string | undefined;
 try {
   await main();
 } catch (error) {
-  failure = error instanceof Error ? `${error.stack}${error.cause instanceof Error ? `\n  cause: ${error.cause.stack}` : ''}` : String(error);
+  failure =
+    error instanceof Error
+      ? `${error.stack}${error.cause instanceof Error ? `\n  cause: ${error.cause.stack}` : ''}`
+      : String(error);
   Atomics.store(shared.control, 0, 2);
 }
 parentPort?.postMessage({ index, counts, failure } satisfies WorkerReport);

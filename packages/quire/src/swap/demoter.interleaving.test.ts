@@ -1,6 +1,15 @@
 /** swap/demoter.ts: what was collected under the lock is written without it, and published if slot word and sequence are unchanged. */
 import { test } from 'node:test';
-import { add, load, lock, type Model, type Results, store, type Steps, unlock } from '../interleaving/testing/explore.ts';
+import {
+  add,
+  load,
+  lock,
+  type Model,
+  type Results,
+  type Steps,
+  store,
+  unlock,
+} from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;

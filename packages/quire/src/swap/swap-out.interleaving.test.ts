@@ -3,7 +3,7 @@
  * writer takes the page back (rescueLocked), and reclaim takes it out again and claims it a second time.
  */
 import { test } from 'node:test';
-import { add, load, lock, type Model, store, type Steps, unlock } from '../interleaving/testing/explore.ts';
+import { add, load, lock, type Model, type Steps, store, unlock } from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;
@@ -97,7 +97,10 @@ test('a page that is rescued and written keeps the write, whatever the compresso
 });
 
 test('also when it goes out again meanwhile and two threads compress it', () => {
-  checkOutcomes(model(REAL, () => isolateAndCompress(REAL)), ['written']);
+  checkOutcomes(
+    model(REAL, () => isolateAndCompress(REAL)),
+    ['written'],
+  );
 });
 
 test('broken: publish does not look', () => {
@@ -106,5 +109,8 @@ test('broken: publish does not look', () => {
 
 test('broken: publish looks at the kind only, which comes back to COMPRESSING', () => {
   const variant: Variant = { ...REAL, publishChecks: 'kind' };
-  checkBroken(model(variant, () => isolateAndCompress(variant)), 'write lost');
+  checkBroken(
+    model(variant, () => isolateAndCompress(variant)),
+    'write lost',
+  );
 });

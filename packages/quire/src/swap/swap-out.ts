@@ -39,13 +39,7 @@ import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, dropSlotLocked } from './storage.ts';
-import {
-  allocSlotLocked,
-  freeSlotLocked,
-  NO_SLOT,
-  setSlotWordLocked,
-  slotWordLocked,
-} from './swap-table.ts';
+import { allocSlotLocked, freeSlotLocked, NO_SLOT, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { OBJECT_HEADER_BYTES, zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
 
 /** Largest compressed page that is stored as an object; above it the page is kept raw. */
@@ -220,8 +214,9 @@ export function cancelLocked(node: Node, pfn: Pfn): void {
 }
 
 function endRescue(node: Node, pfn: Pfn, slot: SlotIndex): void {
-  bumpVersionLocked(node, pfn);
   freeSlotLocked(node, slot);
+  // After the slot forgot the frame: whoever loads the new version does not find the frame by it any more.
+  bumpVersionLocked(node, pfn);
   node.words[L.H_INFLIGHT]--;
 }
 

@@ -1,6 +1,15 @@
 /** vm/fault.ts: fillFresh, which works outside the lock, against a discard that frees the leaf, and the leaf's next use by another region. */
 import { test } from 'node:test';
-import { add, load, lock, type Model, type Results, store, type Steps, unlock } from '../interleaving/testing/explore.ts';
+import {
+  add,
+  load,
+  lock,
+  type Model,
+  type Results,
+  type Steps,
+  store,
+  unlock,
+} from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;

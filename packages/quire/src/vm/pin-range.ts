@@ -129,7 +129,6 @@ function movePage(node: Node, region: number, chunk: number, page: number, from:
     return false;
   }
   node.kernel.copy(to << 12, from << 12, PAGE_BYTES);
-  bumpVersionLocked(node, from);
   lruRemoveLocked(node, from);
   setKindLocked(node, to, KIND_REGION);
   node.words[node.ownerAt + to] = pteAt;
@@ -138,6 +137,8 @@ function movePage(node: Node, region: number, chunk: number, page: number, from:
   lruAddLocked(node, to, LRU_INACTIVE);
   thawLocked(node, to, 1);
   Atomics.store(node.words, pteAt, pteFromFrame(to));
+  // After the entry left it: whoever loads the new version does not find the old frame any more.
+  bumpVersionLocked(node, from);
   freeLocked(node, from);
   node.unlock();
   return true;

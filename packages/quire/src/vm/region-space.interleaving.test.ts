@@ -1,13 +1,23 @@
 /** Reading without a lock: RegionSpace.openRead and closeRead against unmapping, reuse of frames and leaves, and clean copies. */
 import { test } from 'node:test';
-import { add, compareExchange, load, lock, type Model, type Results, store, type Steps, unlock } from '../interleaving/testing/explore.ts';
+import {
+  add,
+  compareExchange,
+  load,
+  lock,
+  type Model,
+  type Results,
+  type Steps,
+  store,
+  unlock,
+} from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;
 const OLD = 10;
 const OTHER = 50;
 
-/* One frame: openRead of a present entry, closeRead; unmapPresentLocked, then mapLocked for another page. */
+/* One frame: openRead of a present entry, closeRead; unmapPresentLocked or movePage, then mapLocked for another page. */
 {
   const ENTRY = 1;
   const VERSION = 2;
@@ -15,7 +25,7 @@ const OTHER = 50;
   const PRESENT = 1;
 
   interface Variant {
-    readonly bumps: 'before reuse' | 'after reuse' | 'never';
+    readonly bumps: 'before the entry' | 'before reuse' | 'after reuse' | 'never';
     readonly checksEntryAgain: boolean;
   }
 
@@ -32,6 +42,7 @@ const OTHER = 50;
 
   function* unmapper(variant: Variant): Steps {
     yield* lock(LOCK);
+    if (variant.bumps === 'before the entry') yield* add(VERSION, 1);
     yield* store(ENTRY, 0);
     if (variant.bumps === 'before reuse') yield* add(VERSION, 1);
     yield* store(DATA, OTHER);
@@ -54,7 +65,8 @@ const OTHER = 50;
     checkOutcomes(model(real), ['this page', 'tried again']);
   });
 
-  test('broken: the version does not move, or too late', () => {
+  test('broken: the version does not move, or too late, or while the entry still names the frame', () => {
+    checkBroken(model({ ...real, bumps: 'before the entry' }), 'bytes of another page');
     checkBroken(model({ ...real, bumps: 'never' }), 'bytes of another page');
     checkBroken(model({ ...real, bumps: 'after reuse' }), 'bytes of another page');
   });

@@ -5,9 +5,10 @@
  *   open    leaf from the TLB · entry · frame version · entry again · generation       all as loaded, in this order
  *   close   frame version unchanged                                                    the bytes in between were this page's
  *
- * The version moves before a frame is unmapped, so an unchanged version spans the whole read (vmcache's optimistic
- * latch, with the version kept per frame). The generation moves before a leaf is freed, so an unchanged generation
- * means the entry was read from a live leaf.
+ * The version moves when the entry has left the frame and before the frame is used again, so an unchanged version
+ * spans the whole read (vmcache's optimistic latch, with the version kept per frame). The generation moves when no
+ * directory names the leaf any more and before it is freed, so an unchanged generation means the entry was read from a
+ * live leaf. All schedules of small models are tried in vm/region-space.interleaving.test.ts.
  *
  * A swapped page is read where it lies (transient read): decoded into a scratch page of this thread, only as far as
  * wanted, and validated by the slot's sequence. Its second touch within the working-set distance brings it in
@@ -22,7 +23,7 @@ import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts'
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
-import { advanceAge, ageBucket, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
+import { advanceAge, ageBucket, hasSpareFrames, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
@@ -333,6 +334,7 @@ export class RegionSpace implements PageSpace {
     const shadow = node.bytes[at];
     advanceAge(node);
     node.bytes[at] = bucket;
+    if (hasSpareFrames(node)) return true;
     if (!isRefaultClose(bucket, shadow)) return false;
     if (node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN]) return false;
     node.counters[C.workingset_refault_anon]++;

@@ -1,6 +1,15 @@
 /** Reading behind a slot without a lock: RegionSpace.openSwapped, readStorage and openStorageFrame against free, reuse, move and rescue. */
 import { test } from 'node:test';
-import { add, load, lock, type Model, type Results, store, type Steps, unlock } from '../interleaving/testing/explore.ts';
+import {
+  add,
+  load,
+  lock,
+  type Model,
+  type Results,
+  type Steps,
+  store,
+  unlock,
+} from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
 const LOCK = 0;
@@ -33,7 +42,8 @@ const SLOT = 7;
     const word = yield* load(WORD);
     if (word === 0) return;
     const value = yield* load(word);
-    const isTrue = variant.validates === 'sequence' ? (yield* load(SEQUENCE)) === sequence : (yield* load(WORD)) === word;
+    const isTrue =
+      variant.validates === 'sequence' ? (yield* load(SEQUENCE)) === sequence : (yield* load(WORD)) === word;
     if (isTrue) out['value'] = value;
   }
 
@@ -69,9 +79,16 @@ const SLOT = 7;
   const model = (variant: Variant, writer: (variant: Variant) => Steps): Model => ({
     memory: [0, SLOT, 0, PLACE, OLD, 0],
     actors: [(out) => reader(variant, out), () => writer(variant)],
-    outcome: (_memory, out) => (out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page'),
+    outcome: (_memory, out) =>
+      out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page',
   });
-  const real: Variant = { validates: 'sequence', checksEntryAgain: true, bumps: 'between', allocBumps: true, entryLast: false };
+  const real: Variant = {
+    validates: 'sequence',
+    checksEntryAgain: true,
+    bumps: 'between',
+    allocBumps: true,
+    entryLast: false,
+  };
   const ENDS = ['this page', 'tried again'];
 
   test('a transient read gives the page or is tried again, when the slot is used anew and when the object moves', () => {
@@ -90,7 +107,10 @@ const SLOT = 7;
 
   test('broken: the sequence moves while the word still leads to the old place', () => {
     checkBroken(model({ ...real, bumps: 'before the word' }, mover), 'another page');
-    checkBroken(model({ ...real, bumps: 'before the word', allocBumps: false, entryLast: true }, reuser), 'another page');
+    checkBroken(
+      model({ ...real, bumps: 'before the word', allocBumps: false, entryLast: true }, reuser),
+      'another page',
+    );
   });
 
   test('broken: the sequence moves after the storage is used again', () => {
@@ -112,6 +132,8 @@ const SLOT = 7;
     readonly checksSequence: boolean;
     readonly checksWordAgain: boolean;
     readonly allocBumps: boolean;
+    /** endRescue: the slot is freed before the version moves. */
+    readonly freesSlotFirst: boolean;
   }
 
   function* reader(variant: Variant, out: Results): Steps {
@@ -142,6 +164,18 @@ const SLOT = 7;
     yield* unlock(LOCK);
   }
 
+  /** cancelLocked: the page is discarded in flight, its frame is freed and used by another page. */
+  function* canceller(variant: Variant): Steps {
+    yield* lock(LOCK);
+    yield* store(ENTRY, 0);
+    if (!variant.freesSlotFirst) yield* add(VERSIONS, 1);
+    yield* store(WORD, 0);
+    yield* add(SEQUENCE, 1);
+    if (variant.freesSlotFirst) yield* add(VERSIONS, 1);
+    yield* unlock(LOCK);
+    yield* store(DATA, OTHER);
+  }
+
   /** publishObjectLocked: the frame is freed and used by another page. */
   function* publisher(): Steps {
     yield* lock(LOCK);
@@ -154,13 +188,15 @@ const SLOT = 7;
   const model = (variant: Variant, writer: (variant: Variant) => Steps): Model => ({
     memory: [0, SLOT, 0, VERSIONS, 0, 0, OLD, OTHER],
     actors: [(out) => reader(variant, out), () => writer(variant)],
-    outcome: (_memory, out) => (out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page'),
+    outcome: (_memory, out) =>
+      out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page',
   });
-  const real: Variant = { checksSequence: true, checksWordAgain: true, allocBumps: true };
+  const real: Variant = { checksSequence: true, checksWordAgain: true, allocBumps: true, freesSlotFirst: true };
 
   test('a page in flight is read in its frame or tried again', () => {
     checkOutcomes(model(real, rescuer), ['this page', 'tried again']);
     checkOutcomes(model(real, publisher), ['this page', 'tried again']);
+    checkOutcomes(model(real, canceller), ['this page', 'tried again']);
   });
 
   test('broken: without the sequence the slot may have become that of another page in flight', () => {
@@ -169,6 +205,10 @@ const SLOT = 7;
 
   test('broken: the entry still named the slot when its sequence had moved for the last time', () => {
     checkBroken(model({ ...real, allocBumps: false }, rescuer), 'another page');
+  });
+
+  test('broken: the version moves while the slot still names the frame', () => {
+    checkBroken(model({ ...real, freesSlotFirst: false }, canceller), 'another page');
   });
 
   test('broken: without the second look at the word the version may be that of the frame’s next use', () => {

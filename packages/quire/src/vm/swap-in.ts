@@ -4,7 +4,8 @@
  * A slot found in a page-table entry may be freed, moved, demoted or reused at any moment. So: load its sequence
  * word, load the entry again (it still names the slot: the sequence belongs to this use of it), load the slot's word,
  * read what it names into private memory, and load the sequence again. Unchanged means that what was read was the
- * page. Pairs with `bumpSequenceLocked`, which precedes every release of storage.
+ * page. Pairs with `bumpSequenceLocked`, which stands between the change of the slot's word and the next use of what it
+ * led to. All schedules of small models are tried in vm/swap-in.interleaving.test.ts.
  *
  * Outcomes are codes: hot paths do not throw.
  */

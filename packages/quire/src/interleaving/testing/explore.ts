@@ -97,7 +97,8 @@ function replay(model: Model, schedule: readonly number[]): State {
     isDone: next.every((step) => step === undefined),
     memory,
     out,
-    log: () => taken.map(({ actor, text, result }) => `${'                    '.repeat(actor)}${actor}: ${text} → ${result}`),
+    log: () =>
+      taken.map(({ actor, text, result }) => `${'                    '.repeat(actor)}${actor}: ${text} → ${result}`),
   };
 }
 

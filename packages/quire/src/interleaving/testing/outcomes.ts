@@ -14,5 +14,8 @@ export function checkOutcomes(model: Model, acceptable: readonly string[]): void
 /** The broken variant of a protocol: some schedule must have the forbidden outcome, or the check could not fail. */
 export function checkBroken(model: Model, forbidden: string): void {
   const { outcomes, states } = explore(model);
-  assert.ok(outcomes.has(forbidden), `'${forbidden}' was not found in ${states} states, only ${[...outcomes.keys()].join()}`);
+  assert.ok(
+    outcomes.has(forbidden),
+    `'${forbidden}' was not found in ${states} states, only ${[...outcomes.keys()].join()}`,
+  );
 }
