@@ -18,7 +18,7 @@ const OWNER_MASK = 0xff;
  * Long enough to outlast an ordinary hold (≤ 3 µs), short enough not to burn a time slice when the holder was
  * preempted.
  */
-const SPINS = 200;
+const SPINS = 1000;
 /** A sleeper looks again by itself, so that a lost wake-up costs a delay and never a hang. */
 const SLEEP_MS = 2;
 /**

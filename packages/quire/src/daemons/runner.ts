@@ -13,7 +13,6 @@ import type { Memory } from '../vm/memory.ts';
 import type { Daemon } from './daemon.ts';
 import { Kcompressd } from './kcompressd.ts';
 import { Kswapd } from './kswapd.ts';
-import { Prefault } from './prefault.ts';
 
 /** Longest sleep: what a daemon that found no progress waits before it tries again. */
 const SLEEP_MS_MAX = 100;
@@ -42,7 +41,6 @@ export class InlineRunner {
 export function runDaemons(memory: Memory, scan: boolean): void {
   const home = memory.nodes[0].words;
   const scanners = scan ? memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer)) : [];
-  const prefaults = scan ? memory.nodes.map((node) => new Prefault(node)) : [];
   const compressors = memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer));
   while (Atomics.load(home, L.H_STOP) === 0 && Atomics.load(home, L.H_STATE) === L.STATE_OPEN) {
     const seen = Atomics.load(home, L.H_EVENTS);
@@ -52,7 +50,6 @@ export function runDaemons(memory: Memory, scan: boolean): void {
       if (scan && ringLength(memory.nodes[n]) < 16 && scanners[n].step()) busy = true;
       if (compressors[n].step()) busy = true;
     }
-    for (let n = 0; n < prefaults.length && !busy; n++) busy = prefaults[n].step();
     if (busy) continue;
     Atomics.add(home, L.H_SLEEPERS, 1);
     Atomics.wait(home, L.H_EVENTS, seen, SLEEP_MS_MAX);

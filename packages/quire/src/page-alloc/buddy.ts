@@ -19,8 +19,6 @@ import { CHUNK_PAGES, NO_PFN, ORDER_MAX, type Pfn } from '../base/units.ts';
 
 /** From half a pageblock's order up, a fallback claims the pageblock (kernel: pageblock_order / 2). */
 const CLAIM_ORDER = 4;
-const TYPE_MASK = 0xff;
-const BLOCK_TOUCHED = 0x100;
 
 /** Gives every frame from `firstFree` up to the lists, as the largest aligned blocks. */
 export function formatBuddy(node: Node): void {
@@ -47,7 +45,6 @@ export function takeBlockLocked(node: Node, order: number, type: number): Pfn {
     if (pfn === NO_PFN) continue;
     unlinkBlock(node, pfn, from);
     splitBlock(node, pfn, from, order, type);
-    if (from === ORDER_MAX) node.wakeDaemons(); // a new block is begun: the next ones may want touching
     return pfn;
   }
   return takeFallbackLocked(node, order, type);
@@ -119,31 +116,12 @@ function unlinkBlock(node: Node, pfn: Pfn, order: number): void {
   Atomics.store(words, node.kindAt + pfn, KIND_RESERVED);
 }
 
-/** Migrate type of the frame's pageblock. Its word has one more bit: BLOCK_TOUCHED. */
 export function typeOf(node: Node, pfn: Pfn): number {
-  return node.words[node.blocksAt + Math.floor(pfn / CHUNK_PAGES)] & TYPE_MASK;
+  return node.words[node.blocksAt + Math.floor(pfn / CHUNK_PAGES)];
 }
 
 function setType(node: Node, pfn: Pfn, type: number): void {
-  const at = node.blocksAt + Math.floor(pfn / CHUNK_PAGES);
-  node.words[at] = (node.words[at] & ~TYPE_MASK) | type;
-}
-
-/**
- * The first of the next `ahead` whole blocks in line that nobody has touched, NO_PFN when there is none; it is marked
- * as touched. Free blocks are handed out from the head of their list, so these are the next to be used.
- */
-export function nextUntouchedLocked(node: Node, ahead: number): Pfn {
-  let pfn = node.words[listAt(L.MIGRATE_MOVABLE, ORDER_MAX)];
-  for (let looked = 0; looked < ahead && pfn !== NO_PFN; looked++) {
-    const at = node.blocksAt + Math.floor(pfn / CHUNK_PAGES);
-    if ((node.words[at] & BLOCK_TOUCHED) === 0) {
-      node.words[at] |= BLOCK_TOUCHED;
-      return pfn as Pfn;
-    }
-    pfn = node.words[node.nextAt + pfn];
-  }
-  return NO_PFN;
+  node.words[node.blocksAt + Math.floor(pfn / CHUNK_PAGES)] = type;
 }
 
 function listAt(type: number, order: number): number {

@@ -25,9 +25,6 @@ const BUCKETS = 64;
  * longer, and uniform reads promoted one page in eleven for nothing.)
  */
 export const PROMOTE_BUCKETS = 1;
-/** With this share of the node free above the high watermark, a page is brought in at its first touch: it displaces nobody. */
-const SPARE_SHARE = 64;
-
 /** Byte of the node that holds the slot's shadow. */
 export function shadowByteAt(node: Node, slot: number): number {
   return node.shadowsByte + (slot & node.shadowMask);
@@ -45,9 +42,4 @@ export function advanceAge(node: Node): void {
 
 export function isRefaultClose(bucketNow: number, shadow: number): boolean {
   return shadow !== 0 && ((bucketNow - shadow) & 0xff) < PROMOTE_BUCKETS;
-}
-
-/** Memory is plentiful: bringing a page in costs no other page its place. */
-export function hasSpareFrames(node: Node): boolean {
-  return node.words[L.H_FREE_FRAMES] - node.words[L.H_WMARK_HIGH] > node.frames / SPARE_SHARE;
 }

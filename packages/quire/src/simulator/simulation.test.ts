@@ -7,7 +7,7 @@ import { installPreemption } from './preemption.ts';
 import { Random } from './random.ts';
 import { drawShape } from './shape.ts';
 import { runEpisode } from './simulation.ts';
-import { breakAtomics, isSequence } from './testing/broken-core.ts';
+import { breakAtomics, isGeneration } from './testing/broken-core.ts';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
@@ -56,7 +56,7 @@ test('what is wrapped for preemption is put back', () => {
 });
 
 test('a failure names its seed, and the same seed fails at the same step', async () => {
-  const mend = breakAtomics('add', (at) => isSequence(at));
+  const mend = breakAtomics('add', (at) => isGeneration(at));
   try {
     let failed: { seed: number; step: number } | undefined;
     for (let seed = 1; failed === undefined; seed++) {

@@ -23,7 +23,7 @@ import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts'
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
-import { advanceAge, ageBucket, hasSpareFrames, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
+import { advanceAge, ageBucket, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
@@ -334,7 +334,6 @@ export class RegionSpace implements PageSpace {
     const shadow = node.bytes[at];
     advanceAge(node);
     node.bytes[at] = bucket;
-    if (hasSpareFrames(node)) return true;
     if (!isRefaultClose(bucket, shadow)) return false;
     if (node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN]) return false;
     node.counters[C.workingset_refault_anon]++;
