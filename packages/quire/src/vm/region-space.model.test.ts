@@ -219,9 +219,9 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: 'more data than room and file',
     shape: { bytes: 2 * MIB, areas: 2, fileBytes: MIB, poolShare: 0.2 },
-    coldPages: 3000,
+    coldPages: 6000,
     mayFill: true,
-    runs: 8,
+    runs: 12,
     reaches: [...FILE, 'swap_full'],
   },
   {
