@@ -30,7 +30,8 @@ export function parseArgs(argv: readonly string[], names: readonly string[]): Pa
       index += 1;
       if (index >= argv.length || argv[index].startsWith('-')) return wrong('--out needs a file name');
       out = argv[index];
-    } else if (word.startsWith('-')) return wrong(`unknown flag ${word} (known: --quick, --json, --out FILE, --list, --help)`);
+    } else if (word.startsWith('-'))
+      return wrong(`unknown flag ${word} (known: --quick, --json, --out FILE, --list, --help)`);
     else positional.push(word);
   }
   if (positional.length === 0) return wrong(`name a benchmark: ${names.join(', ')}`);

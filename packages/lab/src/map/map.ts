@@ -91,7 +91,11 @@ function reportRatios(ns: ReadonlyMap<StoreName, readonly number[]>, results: Re
   for (const store of GET_COLUMNS.slice(1)) {
     const theirs = ns.get(store);
     if (theirs === undefined) continue;
-    results.ratio(`get_vs_${store.replace('-', '_')}`, pairedRatio(theirs, ours), store === 'lmdb' ? { atLeast: 1.5 } : undefined);
+    results.ratio(
+      `get_vs_${store.replace('-', '_')}`,
+      pairedRatio(theirs, ours),
+      store === 'lmdb' ? { atLeast: 1.5 } : undefined,
+    );
   }
 }
 

@@ -16,7 +16,10 @@ const HEAP_BYTES = 16 * 1024 * GIB;
 const INDEX_BYTES = 1024 * GIB;
 const META_BYTES = 256 * GIB;
 
-/** Words of the control block behind those of the map itself (map/control.ts): numbers of the index region (+ 1) and the meta region. */
+/**
+ * Words of the control block behind those of the map itself (map/control.ts): numbers of the index region (+ 1) and
+ * the meta region.
+ */
 const PARTS = 1000;
 const PARTS_FAILED = -1;
 /** Making two regions takes microseconds; a thread that died in between must not stop the others for ever. */
@@ -28,8 +31,9 @@ interface OpenSpaces {
 }
 
 /**
- * The heap region carries the name, and its uses are the map's: whoever makes it makes the other two, nameless, and leaves their numbers in the control block; whoever gives up
- * the last use closes all three. So there is one count and one moment at which the map is there or gone.
+ * The heap region carries the name, and its uses are the map's: whoever makes it makes the other two, nameless, and
+ * leaves their numbers in the control block; whoever gives up the last use closes all three. So there is one count
+ * and one moment at which the map is there or gone.
  */
 function openSpaces(memory: Memory, thread: number, name: string, options: PageMapOptions): OpenSpaces {
   const info = openRegion(memory, name === '' ? '' : `map:${name}`, chunksFor(HEAP_BYTES));

@@ -54,7 +54,7 @@ export function orderOf(node: Node, pfn: Pfn): number {
 }
 
 export function setKindLocked(node: Node, pfn: Pfn, kind: number, order = 0): void {
-  Atomics.store(node.words, node.kindAt + pfn, kind | (order << ORDER_SHIFT));
+  node.words[node.kindAt + pfn] = kind | (order << ORDER_SHIFT);
 }
 
 /**

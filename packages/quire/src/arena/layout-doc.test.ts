@@ -97,7 +97,7 @@ test('the table of node sizes is what nodeGeometry gives', () => {
 });
 
 test('the figures of overhead follow from the sizes', () => {
-  const slot = 4 + 1 + (layout.CLUSTER_DESCRIPTOR_WORDS * 4) / layout.CLUSTER_SLOTS;
+  const slot = 4 + (layout.CLUSTER_DESCRIPTOR_WORDS * 4) / layout.CLUSTER_SLOTS;
   assert.match(text, new RegExp(`^\\| frame \\| ${layout.FRAME_ARRAYS * 4} \\|`, 'm'));
   assert.match(text, new RegExp(`^\\| slot \\| ${slot.toFixed(2)} \\|`, 'm'));
   const compressed = (4 + slot + zsPool.OBJECT_HEADER_BYTES).toFixed(2);

@@ -22,8 +22,8 @@ const SPINS = 1000;
 /** A sleeper looks again by itself, so that a lost wake-up costs a delay and never a hang. */
 const SLEEP_MS = 2;
 /**
- * Sleeps before the holder counts as dead: 10 s of this thread's own time, so that a suspended process does not count. A thread that waits synchronously cannot hear
- * that a worker ended; without a bound it would wait for ever.
+ * Sleeps before the holder counts as dead: 10 s of this thread's own time, so that a suspended process does not
+ * count. A thread that waits synchronously cannot hear that a worker ended; without a bound it would wait for ever.
  */
 const SLEEPS_MAX = 5000;
 

@@ -8,6 +8,7 @@
  * one of them sees the other.
  */
 import * as L from '../arena/layout.ts';
+import { COMPRESS_BATCH } from '../swap/reclaimer.ts';
 import { ringLength } from '../swap/ring.ts';
 import type { Memory } from '../vm/memory.ts';
 import type { Daemon } from './daemon.ts';
@@ -47,7 +48,7 @@ export function runDaemons(memory: Memory, scan: boolean): void {
     let busy = false;
     for (let n = 0; n < compressors.length; n++) {
       // A worker that is both keeps the ring shallow: it scans only when little is left to compress.
-      if (scan && ringLength(memory.nodes[n]) < 16 && scanners[n].step()) busy = true;
+      if (scan && ringLength(memory.nodes[n]) < COMPRESS_BATCH && scanners[n].step()) busy = true;
       if (compressors[n].step()) busy = true;
     }
     if (busy) continue;

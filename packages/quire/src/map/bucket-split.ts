@@ -7,7 +7,8 @@ import { PagePin } from './page-pin.ts';
 import { isSwapFull } from './swap-full.ts';
 
 /**
- * Growth of the index by one bucket: the entries of bucket `n - 2^level` whose next hash bit is set move to the new bucket n.
+ * Growth of the index by one bucket: the entries of bucket `n - 2^level` whose next hash bit is set move to the new
+ * bucket n.
  *
  *   1. gather   the chain's entries, under its stripe
  *   2. build    the new chain, which nobody can reach yet; a full swap undoes it by lowering OVERFLOW_END, and the split is postponed
@@ -15,8 +16,8 @@ import { isSwapFull } from './swap-full.ts';
  *   4. clean    the moved entries out of the old chain, as far as its pages can be pinned. What stays behind is *stale*: it is
  *               recognised by its hash for ever, and no lookup meets it
  *
- * Entries are known by their hash bits alone: a split never reads a record. The growth lock makes splits happen one after the other; the
- * thread that finds it taken leaves the work to the holder.
+ * Entries are known by their hash bits alone: a split never reads a record. The growth lock makes splits happen one
+ * after the other; the thread that finds it taken leaves the work to the holder.
  */
 export class BucketSplit {
   private readonly core: MapCore;
@@ -119,7 +120,9 @@ export class BucketSplit {
     fillBucket(words, word, this.moved, 0, buckets > 1 ? first : -1);
   }
 
-  /** Packs what stays into as few buckets as it needs; a chain that cannot be pinned as a whole only loses what moved. */
+  /**
+   * Packs what stays into as few buckets as it needs; a chain that cannot be pinned as a whole only loses what moved.
+   */
   private clean(source: number): void {
     const { chain, pins } = this;
     try {
@@ -183,7 +186,10 @@ function bucketsFor(entries: number): number {
   return entries <= SLOTS ? 1 : 1 + Math.ceil((entries - SLOTS) / (SLOTS - 1));
 }
 
-/** Writes bucket number `link` of a chain: its share of `entries`, and the link to overflow bucket `next` when that is not -1. */
+/**
+ * Writes bucket number `link` of a chain: its share of `entries`, and the link to overflow bucket `next` when that is
+ * not -1.
+ */
 function fillBucket(words: Int32Array, word: number, entries: number[], link: number, next: number): void {
   const from = link * (SLOTS - 1) * 2;
   const to = Math.min(entries.length, from + (next === -1 ? SLOTS : SLOTS - 1) * 2);

@@ -5,14 +5,15 @@ import type { DisposeReason, MapCore } from './map-core.ts';
 import { isSwapFull } from './swap-full.ts';
 
 /**
- * Removing entries nobody named: eviction, expiry, clearing with callbacks. All three walk home buckets with a shared hand, one stripe
- * lock at a time.
+ * Removing entries nobody named: eviction, expiry, clearing with callbacks. All three walk home buckets with a shared
+ * hand, one stripe lock at a time.
  *
- * Eviction is GCLOCK (Smith 1978; the counters of Corbato's CLOCK made 2 bits wide): a new entry starts at 0 uses, a read raises it to at
- * most 3, the hand lowers it and evicts at 0. It resists scans: keys that are written or read through once arrive at 0 and leave at the
- * hand's first visit, before any entry that was ever read again; under LRU they would push out the whole hot set. An entry used often
- * survives three rounds of the hand, so the policy keeps by frequency and forgets by the hand's turning. Hash order makes the hand's path
- * a random sample, which LRU order would not be. Entry words hold all it needs: eviction reads no record unless there is a callback.
+ * Eviction is GCLOCK (Smith 1978; the counters of Corbato's CLOCK made 2 bits wide): a new entry starts at 0 uses, a
+ * read raises it to at most 3, the hand lowers it and evicts at 0. It resists scans: keys that are written or read
+ * through once arrive at 0 and leave at the hand's first visit, before any entry that was ever read again; under LRU
+ * they would push out the whole hot set. An entry used often survives three rounds of the hand, so the policy keeps
+ * by frequency and forgets by the hand's turning. Hash order makes the hand's path a random sample, which LRU order
+ * would not be. Entry words hold all it needs: eviction reads no record unless there is a callback.
  */
 export class BucketSweep {
   private readonly core: MapCore;
@@ -25,8 +26,8 @@ export class BucketSweep {
   }
 
   /**
-   * Frees at least `bytesWanted` bytes if there is so much; returns bytes freed. Ends early when no page can be pinned. The callbacks stay
-   * queued when `isQuiet`: inside another operation they would change what it works on.
+   * Frees at least `bytesWanted` bytes if there is so much; returns bytes freed. Ends early when no page can be
+   * pinned. The callbacks stay queued when `isQuiet`: inside another operation they would change what it works on.
    */
   evict(bytesWanted: number, isQuiet: boolean): number {
     const { control } = this.core;
@@ -157,6 +158,9 @@ const CLEARING = 2;
 const QUEUEING = 3;
 const REASONS: readonly DisposeReason[] = ['evict', 'expire', 'clear'];
 
-/** A call looks at this many buckets at least, and at this many for each entry it may remove: a sparse table is still walked round. */
+/**
+ * A call looks at this many buckets at least, and at this many for each entry it may remove: a sparse table is still
+ * walked round.
+ */
 const REAP_BUCKETS_MIN = 64;
 const REAP_BUCKETS_PER_ENTRY = 16;

@@ -11,13 +11,19 @@ export interface ByteMap {
   valueLength(key: Uint8Array): number;
   /** A fresh copy of the value, undefined when absent or expired. */
   get(key: Uint8Array): Uint8Array | undefined;
-  /** Copies the value to `target[targetOffset...]` if it fits. Returns its length whether or not it fitted, -1 when absent. */
+  /**
+   * Copies the value to `target[targetOffset...]` if it fits. Returns its length whether or not it fitted, -1 when
+   * absent.
+   */
   getInto(key: Uint8Array, target: Uint8Array, targetOffset: number): number;
-  /** Copies up to `length` bytes of the value from `valueOffset`. Returns the bytes copied (0 beyond the end), -1 when absent. */
+  /**
+   * Copies up to `length` bytes of the value from `valueOffset`. Returns the bytes copied (0 beyond the end), -1 when
+   * absent.
+   */
   readRange(key: Uint8Array, valueOffset: number, target: Uint8Array, targetOffset: number, length: number): number;
   /**
-   * Stores. `expiresAtMs`: absolute ms since 1970, 0 = never, KEEP_EXPIRY = what the entry had. `kind`: a byte kept with the value.
-   * Throws ERR_QUIRE_SWAP_FULL with nothing changed. Returns true when the key was new.
+   * Stores. `expiresAtMs`: absolute ms since 1970, 0 = never, KEEP_EXPIRY = what the entry had. `kind`: a byte kept
+   * with the value. Throws ERR_QUIRE_SWAP_FULL with nothing changed. Returns true when the key was new.
    */
   set(key: Uint8Array, value: Uint8Array, expiresAtMs: number, kind?: number): boolean;
   /** Overwrites bytes inside or past the value (zeros between); creates it when absent. Returns the new length. */

@@ -1,6 +1,7 @@
 /**
- * The control block of one map: 256 words of shared memory that are always resident. Everything here is reached with Atomics or under
- * the lock named beside it. Words that every reader loads (`BUCKETS`, `SEED`) lie in another cache line than words that writers change.
+ * The control block of one map: 256 words of shared memory that are always resident. Everything here is reached with
+ * Atomics or under the lock named beside it. Words that every reader loads (`BUCKETS`, `SEED`) lie in another cache
+ * line than words that writers change.
  *
  * ```
  * 0    64 stripe locks          owner thread + 1, sign bit = somebody waits       (stripe-locks.ts)
@@ -12,7 +13,10 @@
  */
 export const CONTROL_WORDS = 256;
 
-/** Stripes are chosen by the low hash bits. There are fewer than FIRST_BUCKETS, so a bucket and its split half share a stripe. */
+/**
+ * Stripes are chosen by the low hash bits. There are fewer than FIRST_BUCKETS, so a bucket and its split half share a
+ * stripe.
+ */
 export const STRIPES = 64;
 
 export const STRIPE_LOCK = 0;

@@ -5,8 +5,8 @@
  * word 0   location, low 32 bits
  * word 1   hash bits 8..31 (24) | use count (2) | expiring (1) | location, high 5 bits
  * ```
- * The bucket's own number supplies hash bits 0..7, so the whole hash is known. Both words 0: empty. High location bits all ones: the
- * last slot of a bucket is a link, word 0 = number of the overflow bucket.
+ * The bucket's own number supplies hash bits 0..7, so the whole hash is known. Both words 0: empty. High location
+ * bits all ones: the last slot of a bucket is a link, word 0 = number of the overflow bucket.
  */
 export const TAG_MASK = 0xffff_ff00 | 0;
 export const USE_SHIFT = 6;

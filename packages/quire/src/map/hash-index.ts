@@ -8,18 +8,18 @@ import type { PageReader } from './page-reader.ts';
 import type { StripeLocks } from './stripe-locks.ts';
 
 /**
- * The index: linear hashing (Litwin 1980) over a row of 64-byte buckets in a sparse space. `BUCKETS` homes exist, n = 2^level + split;
- * the table grows by one bucket at a time, so there is never a rehash that stops anybody.
+ * The index: linear hashing (Litwin 1980) over a row of 64-byte buckets in a sparse space. `BUCKETS` homes exist, n =
+ * 2^level + split; the table grows by one bucket at a time, so there is never a rehash that stops anybody.
  *
  * ```
  * index space   0 ──────── homes, 64 bytes each ────────→ size/2 ──────── overflow buckets ────────→ size
  * bucket        8 entries of 8 bytes (entry-word.ts); the last one may be a link to an overflow bucket
  * free overflow bucket: word 0 = next free one + 1, the rest 0
  * ```
- * A bucket is one cache line and never crosses a page. Holes are allowed. An entry is found by its 24-bit tag; the record is asked only
- * when the tag agrees. An entry whose hash does not belong to the chain it stands in is *stale*: the leftover of a split that could
- * not pin an old page any more. No key that is looked up there has its tag and low bits, so lookups never see it; everything that
- * walks buckets skips it.
+ * A bucket is one cache line and never crosses a page. Holes are allowed. An entry is found by its 24-bit tag; the
+ * record is asked only when the tag agrees. An entry whose hash does not belong to the chain it stands in is *stale*:
+ * the leftover of a split that could not pin an old page any more. No key that is looked up there has its tag and low
+ * bits, so lookups never see it; everything that walks buckets skips it.
  */
 export class HashIndex {
   readonly space: PageSpace;
@@ -66,8 +66,9 @@ export class HashIndex {
   }
 
   /**
-   * Walks the chain of a hash. False: a page moved or the chain is not to be believed; try again. True: candidates and free slot are
-   * what stood there, if the stripe's sequence has not changed. `linksMax` bounds a walk that may be following garbage.
+   * Walks the chain of a hash. False: a page moved or the chain is not to be believed; try again. True: candidates
+   * and free slot are what stood there, if the stripe's sequence has not changed. `linksMax` bounds a walk that may
+   * be following garbage.
    */
   collect(hash: number, linksMax: number): boolean {
     this.candidates = 0;
@@ -150,7 +151,10 @@ export class HashIndex {
     return overflow;
   }
 
-  /** Gives an overflow bucket back that nothing links to any more. Its page is pinned in `pin`. Takes the allocator lock. */
+  /**
+   * Gives an overflow bucket back that nothing links to any more. Its page is pinned in `pin`. Takes the allocator
+   * lock.
+   */
   giveOverflow(overflow: number, pin: PagePin): void {
     assert(pin.isHeld, 'overflow page is held');
     this.locks.lockAllocator();

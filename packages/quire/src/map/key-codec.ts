@@ -6,7 +6,8 @@ import { KEY_BYTES_MAX } from './key-frame.ts';
  *
  *   1 string, UTF-8 · 2 number, 8 bytes little-endian · 3 bytes · 4 string with lone surrogates, UTF-16 little-endian
  *
- * Numbers compare as in Map: NaN equals NaN, -0 equals 0. One codec per map and thread; the bytes it returns are valid until the next call.
+ * Numbers compare as in Map: NaN equals NaN, -0 equals 0. One codec per map and thread; the bytes it returns are
+ * valid until the next call.
  */
 export class KeyCodec {
   private readonly buffer = new ArrayBuffer(KEY_BYTES_MAX + 1 + ENCODE_SLACK);

@@ -1,7 +1,7 @@
 /**
- * The key of the running operation, in the form a record has it: 4 header words, then the key as little-endian words, padded with zeros to
- * a multiple of 8 bytes. Hashing and framing are one pass; comparing with a record is then word by word, and storing is one copy.
- * One frame per thread and map; nothing is allocated per operation.
+ * The key of the running operation, in the form a record has it: 4 header words, then the key as little-endian words,
+ * padded with zeros to a multiple of 8 bytes. Hashing and framing are one pass; comparing with a record is then word
+ * by word, and storing is one copy. One frame per thread and map; nothing is allocated per operation.
  *
  * The hash is MurmurHash3 x86_32 (Austin Appleby, public domain) with a random seed per map.
  */

@@ -36,8 +36,8 @@ import {
 } from './size-class.ts';
 
 /**
- * The whole truth about a map, in O(everything) and with JS memory per entry: for tests and the simulator. Index against records, records
- * against bitmaps, bitmaps against lists, all against the counters.
+ * The whole truth about a map, in O(everything) and with JS memory per entry: for tests and the simulator. Index
+ * against records, records against bitmaps, bitmaps against lists, all against the counters.
  */
 export class MapCheck {
   private readonly core: MapCore;

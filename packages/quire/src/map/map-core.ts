@@ -37,9 +37,9 @@ export interface CoreOptions {
 }
 
 /**
- * What the parts of a map share in one thread: its views of the shared memory, the key of the running operation, the pins, and the
- * entry that was found. A mutation holds at most: one entry page, one chain page, two meta pages (6 with the 4 heap pages of an in-place
- * change: 8 pins are the limit of a page space).
+ * What the parts of a map share in one thread: its views of the shared memory, the key of the running operation, the
+ * pins, and the entry that was found. A mutation holds at most: one entry page, one chain page, two meta pages (6
+ * with the 4 heap pages of an in-place change: 8 pins are the limit of a page space).
  */
 export class MapCore {
   readonly control: Int32Array;
@@ -82,7 +82,10 @@ export class MapCore {
     return this.frame.load(key, this.control[SEED]);
   }
 
-  /** One try to find the frame's key. After MATCH the record's page is open in `records.reader`, its header in `records`. */
+  /**
+   * One try to find the frame's key. After MATCH the record's page is open in `records.reader`, its header in
+   * `records`.
+   */
   locate(linksMax: number, isWhole: boolean): number {
     const index = this.index;
     if (!index.collect(this.frame.hash, linksMax)) return RETRY;
@@ -100,7 +103,10 @@ export class MapCore {
     return DIFFERENT;
   }
 
-  /** Whether the frame's key is there (expired or not), its entry and header loaded and true. The caller holds the stripe. */
+  /**
+   * Whether the frame's key is there (expired or not), its entry and header loaded and true. The caller holds the
+   * stripe.
+   */
   findLocked(): boolean {
     return this.tryFindLocked() ?? this.settle(() => this.tryFindLocked());
   }
@@ -138,8 +144,8 @@ export class MapCore {
   }
 
   /**
-   * Runs a read of things that only the page space may move, until it is true. Pages that keep moving are copied in the end, so this
-   * is bounded.
+   * Runs a read of things that only the page space may move, until it is true. Pages that keep moving are copied in
+   * the end, so this is bounded.
    */
   settle<T>(attempt: () => T | undefined): T {
     for (let tries = 0; tries < SETTLE_TRIES; tries++) {
@@ -163,8 +169,8 @@ export class MapCore {
   }
 
   /**
-   * Takes the found entry out and frees its record. The caller holds the stripe, and for a dispose callback the record's header is
-   * loaded. Throws ERR_QUIRE_SWAP_FULL with nothing changed. Returns the bytes freed.
+   * Takes the found entry out and frees its record. The caller holds the stripe, and for a dispose callback the
+   * record's header is loaded. Throws ERR_QUIRE_SWAP_FULL with nothing changed. Returns the bytes freed.
    */
   removeLocked(home: number, reason: DisposeReason): number {
     const stripe = home & 63;
@@ -192,7 +198,10 @@ export class MapCore {
     return bytes;
   }
 
-  /** Takes the empty overflow bucket `this.bucket`, pinned in `entryPin`, out of its chain; leaves it when there is no page for that. */
+  /**
+   * Takes the empty overflow bucket `this.bucket`, pinned in `entryPin`, out of its chain; leaves it when there is no
+   * page for that.
+   */
   private unlinkLocked(home: number): void {
     const words = new Int32Array(BUCKET_WORDS);
     let before = home * BUCKET_BYTES;
@@ -219,8 +228,8 @@ export class MapCore {
   }
 
   /**
-   * Copies key and value of the loaded record for the callback, when there is one. A record that cannot be read any more (a lost page) goes
-   * without a callback: it must not keep anybody from removing it.
+   * Copies key and value of the loaded record for the callback, when there is one. A record that cannot be read any
+   * more (a lost page) goes without a callback: it must not keep anybody from removing it.
    */
   queueDisposal(reason: DisposeReason): void {
     if (this.options.dispose === undefined) return;
@@ -240,7 +249,10 @@ export class MapCore {
     this.disposals.length = count;
   }
 
-  /** Calls back for what was disposed of. The caller holds no lock: the callback may use the map. The first error is thrown on. */
+  /**
+   * Calls back for what was disposed of. The caller holds no lock: the callback may use the map. The first error is
+   * thrown on.
+   */
   flushDisposals(): void {
     const dispose = this.options.dispose;
     if (dispose === undefined || this.disposals.length === 0) return;

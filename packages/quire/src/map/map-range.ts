@@ -24,7 +24,9 @@ export class MapRange {
     this.writes = writes;
   }
 
-  /** Returns the value's new length. The caller has checked that the end is within VALUE_BYTES_MAX and holds no lock. */
+  /**
+   * Returns the value's new length. The caller has checked that the end is within VALUE_BYTES_MAX and holds no lock.
+   */
   write(key: Uint8Array, valueOffset: number, source: Uint8Array): number {
     const core = this.core;
     const stripe = core.loadKey(key) & 63;
@@ -131,7 +133,10 @@ export class MapRange {
     core.oldMetaPin.release();
   }
 
-  /** Whole pages behind the value's end go back; of a slab they hold neighbours, and what lies in the slack there is undefined anyway. */
+  /**
+   * Whole pages behind the value's end go back; of a slab they hold neighbours, and what lies in the slack there is
+   * undefined anyway.
+   */
   private dropTail(from: number, to: number): void {
     if (!isExtentClass(this.core.records.classId)) return;
     const first = Math.ceil(from / 4096) * 4096;
@@ -184,8 +189,8 @@ export class MapRange {
 }
 
 /**
- * Bytes to allocate for a value that grows: an eighth more in a slab, so that appends move it seldom; twice as much in an extent, where
- * room costs address space only.
+ * Bytes to allocate for a value that grows: an eighth more in a slab, so that appends move it seldom; twice as much
+ * in an extent, where room costs address space only.
  */
 function roomFor(bytes: number, bytesMax: number): number {
   const wanted = bytes + (bytes > 16_384 ? bytes : bytes >> 3);

@@ -6,11 +6,13 @@ import { DIFFERENT, RETRY } from './record.ts';
 import { isSwapFull } from './swap-full.ts';
 
 /**
- * Reading one key. Optimistic: sequence of the stripe, bucket, record, copy, sequence again; no lock, no store to shared memory. After
- * some failures (a busy writer, moving pages) the stripe is locked, and then the same code cannot fail for long.
+ * Reading one key. Optimistic: sequence of the stripe, bucket, record, copy, sequence again; no lock, no store to
+ * shared memory. After some failures (a busy writer, moving pages) the stripe is locked, and then the same code
+ * cannot fail for long.
  *
- * A read is counted in the entry up to 3, if the stripe is free at that moment: a hot entry stands at 3, where reading it stores nothing.
- * (Counting one read in 8 was tried: 2 to 4 points of hit rate less on the traces of bucket-sweep.test.ts.)
+ * A read is counted in the entry up to 3, if the stripe is free at that moment: a hot entry stands at 3, where
+ * reading it stores nothing. (Counting one read in 8 was tried: 2 to 4 points of hit rate less on the traces of
+ * bucket-sweep.test.ts.)
  */
 export class MapRead {
   private readonly core: MapCore;
@@ -22,8 +24,8 @@ export class MapRead {
   }
 
   /**
-   * Does `op` on the key: its result, ABSENT or EXPIRED. `target[targetOffset...]`, `from` and `length` are for the copying ones; the
-   * caller has checked that `length` bytes fit.
+   * Does `op` on the key: its result, ABSENT or EXPIRED. `target[targetOffset...]`, `from` and `length` are for the
+   * copying ones; the caller has checked that `length` bytes fit.
    */
   read(key: Uint8Array, op: number, target: Uint8Array, targetOffset: number, from: number, length: number): number {
     const core = this.core;

@@ -4,11 +4,12 @@ import { BUCKET_BYTES, BUCKET_WORDS, SLOTS } from './hash-index.ts';
 import type { MapCore } from './map-core.ts';
 
 /**
- * Walking the keys while others change the map. The cursor counts in reverse binary (Pieter Noordhuis, Redis dict.c) over the buckets of the
- * completed level: its high bits move first, so all descendants of a bucket that later splits follow each other, and a cursor
- * taken at one level stays right at every higher one. With linear hashing a step visits bucket i < 2^level and, if it has split already,
- * i + 2^level too; both share a stripe, so a step is one consistent look. The table never shrinks (but for `clear`), hence: whatever is there
- * during the whole scan is visited, and once; keys that come and go may or may not be.
+ * Walking the keys while others change the map. The cursor counts in reverse binary (Pieter Noordhuis, Redis dict.c)
+ * over the buckets of the completed level: its high bits move first, so all descendants of a bucket that later splits
+ * follow each other, and a cursor taken at one level stays right at every higher one. With linear hashing a step
+ * visits bucket i < 2^level and, if it has split already, i + 2^level too; both share a stripe, so a step is one
+ * consistent look. The table never shrinks (but for `clear`), hence: whatever is there during the whole scan is
+ * visited, and once; keys that come and go may or may not be.
  */
 export class MapScan {
   private readonly core: MapCore;

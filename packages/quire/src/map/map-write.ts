@@ -106,8 +106,8 @@ export class MapWrite {
   }
 
   /**
-   * A new record with `gap` zeros and `source` as its value takes the place of the found one, or becomes a new entry. The frame's header is
-   * filled. `fill`, when given, writes the value's gap itself.
+   * A new record with `gap` zeros and `source` as its value takes the place of the found one, or becomes a new entry.
+   * The frame's header is filled. `fill`, when given, writes the value's gap itself.
    */
   replaceLocked(
     stripe: number,
@@ -165,7 +165,10 @@ export class MapWrite {
     pin.view.words[word + 1] = word1;
   }
 
-  /** The chain is full: its last entry and the new one move to a new overflow bucket (pinned in `chainPin`), linked from the tail. */
+  /**
+   * The chain is full: its last entry and the new one move to a new overflow bucket (pinned in `chainPin`), linked
+   * from the tail.
+   */
   private extendChain(overflow: number, location: number, word1: number): void {
     const { entryPin, chainPin, index } = this.core;
     const tail = entryPin.wordAt(index.tailBucket);
@@ -243,5 +246,8 @@ export class MapWrite {
   }
 }
 
-/** A record of the largest slab class, 16 KiB, not page-aligned, lies in 5 pages; with the entry's page that is 6 of 8 pins. */
+/**
+ * A record of the largest slab class, 16 KiB, not page-aligned, lies in 5 pages; with the entry's page that is 6 of 8
+ * pins.
+ */
 export const PIN_PAGES_MAX = 5;

@@ -11,9 +11,14 @@ export interface PageMapOptions {
   readonly threadId?: number;
   /** Evict when the records take more bytes than this. Default: no limit. */
   readonly maxBytes?: number;
-  /** Whether reads count in favour of an entry when the map evicts. Default true; without eviction, false saves up to 3 stores per entry. */
+  /**
+   * Whether reads count in favour of an entry when the map evicts. Default true; without eviction, false saves up to
+   * 3 stores per entry.
+   */
   readonly countsUses?: boolean;
-  /** Called for each entry that leaves, with copies, no lock held. Copying costs: leave it out when it is not needed. */
+  /**
+   * Called for each entry that leaves, with copies, no lock held. Copying costs: leave it out when it is not needed.
+   */
   readonly dispose?: DisposeBytes;
   readonly now?: () => number;
   /** 0..1, for the seed and `randomKey`. */
@@ -22,7 +27,10 @@ export interface PageMapOptions {
   readonly seed?: number;
   /** How long a lock may be waited for before ERR_QUIRE_FAILED. Default 10,000. */
   readonly lockWaitMsMax?: number;
-  /** Throws when what the map lives in is gone. Called where no page is looked at; the page spaces check for themselves. */
+  /**
+   * Throws when what the map lives in is gone. Called where no page is looked at; the page spaces check for
+   * themselves.
+   */
   readonly checkAlive?: () => void;
 }
 

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { keyOf, patternBytes } from './testing/model-map.ts';
 import { createPlainMap } from './testing/plain-map.ts';
 
-/** Rates of PageMap over plain page spaces: the map's own cost, without faults and tiers. Best and median of 7 rounds, µs per operation. */
+/**
+ * Rates of PageMap over plain page spaces: the map's own cost, without faults and tiers. Best and median of 7 rounds,
+ * µs per operation.
+ */
 const ROUNDS = 7;
 
 function time(count: number, operation: (index: number) => void): string {

@@ -36,9 +36,9 @@ import { META_BYTES } from './run-meta.ts';
 import { chargedBytes, classOf, RUN_BYTES } from './size-class.ts';
 
 /**
- * The shared hash map: keys, index and values in page spaces, 1 KiB of resident control words, nothing per entry in the JS heap. Each
- * thread makes its own PageMap over the same spaces and control block. Operations on one key are linearizable: a change happens while
- * the key's stripe is locked, and is seen at the moment its sequence turns even.
+ * The shared hash map: keys, index and values in page spaces, 1 KiB of resident control words, nothing per entry in
+ * the JS heap. Each thread makes its own PageMap over the same spaces and control block. Operations on one key are
+ * linearizable: a change happens while the key's stripe is locked, and is seen at the moment its sequence turns even.
  *
  * ```
  *  key ──hash──→ stripe (low 6 bits)      control.ts, stripe-locks.ts
@@ -97,8 +97,8 @@ export class PageMap implements ByteMap {
   }
 
   /**
-   * Creates the map if the control block is zeros, else attaches; of several threads at once one creates, the others wait for it.
-   * Throws ERR_QUIRE_INVALID_ARG.
+   * Creates the map if the control block is zeros, else attaches; of several threads at once one creates, the others
+   * wait for it. Throws ERR_QUIRE_INVALID_ARG.
    */
   static open(spaces: MapSpaces, control: Int32Array, options: PageMapOptions = {}): PageMap {
     checkShape(spaces, control, options);
@@ -113,7 +113,10 @@ export class PageMap implements ByteMap {
     return PageMap.attach(spaces, control, options);
   }
 
-  /** The same map in another thread. `options.maxBytes` and `dispose` are the thread's own. Throws ERR_QUIRE_INVALID_ARG. */
+  /**
+   * The same map in another thread. `options.maxBytes` and `dispose` are the thread's own. Throws
+   * ERR_QUIRE_INVALID_ARG.
+   */
   static attach(spaces: MapSpaces, control: Int32Array, options: PageMapOptions = {}): PageMap {
     checkShape(spaces, control, options);
     if (Atomics.load(control, MAGIC) !== MAGIC_VALUE)
@@ -246,9 +249,9 @@ export class PageMap implements ByteMap {
   }
 
   /**
-   * Removes everything and gives all pages back; never fails for want of room. Without a dispose callback it is a single step. With one the
-   * entries go bucket by bucket, and what other threads set meanwhile may stay; when a page cannot be pinned for that, the rest goes in
-   * a single step too, its callbacks' copies all in memory at once.
+   * Removes everything and gives all pages back; never fails for want of room. Without a dispose callback it is a
+   * single step. With one the entries go bucket by bucket, and what other threads set meanwhile may stay; when a page
+   * cannot be pinned for that, the rest goes in a single step too, its callbacks' copies all in memory at once.
    */
   clear(): void {
     const isStepwise = this.core.options.dispose !== undefined && this.clearStepwise();
@@ -309,7 +312,10 @@ export class PageMap implements ByteMap {
     return ABSENT;
   }
 
-  /** Room for the growth of one value alone: a value that stays as long as it is must not be evicted by its own writer. */
+  /**
+   * Room for the growth of one value alone: a value that stays as long as it is must not be evicted by its own
+   * writer.
+   */
   private makeRoomToGrow(key: Uint8Array, end: number): void {
     const before = this.reads.read(key, OP_LENGTH, NO_BYTES, 0, 0, 0);
     if (end <= before) return;
@@ -317,7 +323,10 @@ export class PageMap implements ByteMap {
     this.makeRoom(chargeOf(head + end), before < 0 ? 0 : chargeOf(head + before));
   }
 
-  /** Evicts until a record of `charge` bytes, `present` of which are there, fits under maxBytes; and a little more, so that not every set has to. */
+  /**
+   * Evicts until a record of `charge` bytes, `present` of which are there, fits under maxBytes; and a little more, so
+   * that not every set has to.
+   */
   private makeRoom(charge: number, present: number): void {
     if (charge > this.bytesMax) throw outOfRange('record size', `at most maxBytes (${this.bytesMax})`, charge);
     const excess = this.bytes + charge - present - this.bytesMax;

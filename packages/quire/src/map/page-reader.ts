@@ -1,9 +1,9 @@
 import { createPageView, type PageSpace, type PageView } from '../vm/page-space.ts';
 
 /**
- * One page of a space, to read. Normally in place and optimistic: everything seen is hostile until `close` returns true. A reader that
- * is `steady` copies the page instead, which cannot fail: for a holder of the stripe lock (nobody changes the bytes) whose page would not
- * stay where it is for several tries.
+ * One page of a space, to read. Normally in place and optimistic: everything seen is hostile until `close` returns
+ * true. A reader that is `steady` copies the page instead, which cannot fail: for a holder of the stripe lock (nobody
+ * changes the bytes) whose page would not stay where it is for several tries.
  */
 export class PageReader {
   private readonly space: PageSpace;

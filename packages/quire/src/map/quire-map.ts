@@ -29,12 +29,13 @@ export interface SetOptions {
 }
 
 /**
- * The Map of Quire: Map's methods over bytes in page spaces. Keys may be mixed. Values returned are fresh copies. Iteration reads one bucket at a
- * time and survives changes, also by other threads: an entry that is there all the time is seen once; one that comes or goes may be seen.
- * Order is by hash, not by insertion.
+ * The Map of Quire: Map's methods over bytes in page spaces. Keys may be mixed. Values returned are fresh copies.
+ * Iteration reads one bucket at a time and survives changes, also by other threads: an entry that is there all the
+ * time is seen once; one that comes or goes may be seen. Order is by hash, not by insertion.
  *
- * Every method throws ERR_QUIRE_CLOSED after `close`, ERR_QUIRE_INVALID_ARG for a key or value of the wrong type, ERR_QUIRE_RANGE for a key
- * above 65,534 bytes or a value above 64 MiB; those that store throw ERR_QUIRE_SWAP_FULL when no tier has room, with nothing changed.
+ * Every method throws ERR_QUIRE_CLOSED after `close`, ERR_QUIRE_INVALID_ARG for a key or value of the wrong type,
+ * ERR_QUIRE_RANGE for a key above 65,534 bytes or a value above 64 MiB; those that store throw ERR_QUIRE_SWAP_FULL
+ * when no tier has room, with nothing changed.
  */
 export class QuireMap<K extends MapKey = string, V = Uint8Array> implements Iterable<[K, V]> {
   readonly name: string;
@@ -61,8 +62,8 @@ export class QuireMap<K extends MapKey = string, V = Uint8Array> implements Iter
   }
 
   /**
-   * `open` makes (or attaches) the PageMap with the options it is given, to which it may add its own. `onClose` gives spaces and control
-   * block back.
+   * `open` makes (or attaches) the PageMap with the options it is given, to which it may add its own. `onClose` gives
+   * spaces and control block back.
    */
   static open<K extends MapKey, V>(
     open: OpenPageMap,

@@ -30,20 +30,22 @@ import {
 import type { StripeLocks } from './stripe-locks.ts';
 
 /**
- * Places for records. The heap space is a row of 64 KiB runs; what a run is stands in 256 bytes of the dense meta space, so that
- * allocating, freeing and evicting never touch the (maybe swapped out) page of a neighbour record.
+ * Places for records. The heap space is a row of 64 KiB runs; what a run is stands in 256 bytes of the dense meta
+ * space, so that allocating, freeing and evicting never touch the (maybe swapped out) page of a neighbour record.
  *
  * ```
  *             takeRuns                    allocate … free
  *   unused ──────────────→ SLAB(class) ──────────────────────┐ empty and first of its list
  *      └─────────────────→ EXTENT(class) ──── free ──────────┴──→ FREE (stack of its extent class) ──→ SLAB | EXTENT
  * ```
- * A class list is singly linked through w2 and holds every run of the class that has room (LISTED). A run that empties in the middle of
- * the list is discarded at once but stays listed; when such runs are many, `trimLocked` gathers them before fresh address space is used.
- * Free extents are neither split nor merged: that wastes address space (bounded by classes × peak), never memory.
+ * A class list is singly linked through w2 and holds every run of the class that has room (LISTED). A run that
+ * empties in the middle of the list is discarded at once but stays listed; when such runs are many, `trimLocked`
+ * gathers them before fresh address space is used. Free extents are neither split nor merged: that wastes address
+ * space (bounded by classes × peak), never memory.
  *
- * A location is the record's byte offset / 16. Everything runs under the allocator lock. Pages are pinned before the first store, so a
- * full swap leaves all as it was; `allocate` and `hold` leave the run's meta page pinned in `pin`, so that `free` cannot fail.
+ * A location is the record's byte offset / 16. Everything runs under the allocator lock. Pages are pinned before the
+ * first store, so a full swap leaves all as it was; `allocate` and `hold` leave the run's meta page pinned in `pin`,
+ * so that `free` cannot fail.
  */
 export class RecordHeap {
   readonly heap: PageSpace;
@@ -60,7 +62,10 @@ export class RecordHeap {
     this.runsMax = Math.min(heap.size / RUN_BYTES, meta.size / META_BYTES, LOCATION_RUNS_MAX);
   }
 
-  /** A place for a record of `bytes` bytes. Throws ERR_QUIRE_SWAP_FULL (no page for the meta, or no address space left). */
+  /**
+   * A place for a record of `bytes` bytes. Throws ERR_QUIRE_SWAP_FULL (no page for the meta, or no address space
+   * left).
+   */
   allocate(classId: number, bytes: number, pin: PagePin): number {
     this.locks.lockAllocator();
     try {
@@ -205,7 +210,10 @@ export class RecordHeap {
     this.control[CLASS_HEAD + extentClass] = run;
   }
 
-  /** A free extent, from its stack or from unused address space; its meta page pinned, its state to be set by the caller. */
+  /**
+   * A free extent, from its stack or from unused address space; its meta page pinned, its state to be set by the
+   * caller.
+   */
   private takeRuns(extentClass: number, pin: PagePin): number {
     const control = this.control;
     const head = CLASS_HEAD + extentClass;

@@ -63,7 +63,10 @@ export function writeHeader(pin: PagePin, location: number, frame: KeyFrame): vo
   for (let index = 0; index < HEADER_WORDS; index++) pin.view.words[word + index] = frame.words[index];
 }
 
-/** Writes `length` zeros through `write`: unlike `discard` this cannot meet a page that has to be split into kept and dropped bytes. */
+/**
+ * Writes `length` zeros through `write`: unlike `discard` this cannot meet a page that has to be split into kept and
+ * dropped bytes.
+ */
 export function writeZeros(heap: PageSpace, offset: number, length: number): void {
   for (let done = 0; done < length; done += ZEROS.length) {
     heap.write(offset + done, ZEROS, 0, Math.min(ZEROS.length, length - done));

@@ -43,7 +43,10 @@ export class RecordReader {
   valueLength = 0;
   expiresAtMs = 0;
   private readableEnd = 0;
-  /** Length of the last value met: a swapped page is decoded no further than such a value needs, and again if this one is longer. */
+  /**
+   * Length of the last value met: a swapped page is decoded no further than such a value needs, and again if this one
+   * is longer.
+   */
   private usualValueBytes = 0;
 
   constructor(heap: PageSpace, reader: PageReader) {
@@ -52,8 +55,9 @@ export class RecordReader {
   }
 
   /**
-   * Reads the header and compares the key. After MATCH the page is still open: `reader.close()` tells whether the header is true. `isWhole`:
-   * the value will be read too, else the page is needed (decompressed, when it is behind a slot) up to the key's end only.
+   * Reads the header and compares the key. After MATCH the page is still open: `reader.close()` tells whether the
+   * header is true. `isWhole`: the value will be read too, else the page is needed (decompressed, when it is behind a
+   * slot) up to the key's end only.
    */
   match(location: number, frame: KeyFrame, isWhole: boolean): number {
     const offset = location * GRANULE_BYTES;
@@ -130,7 +134,10 @@ export class RecordReader {
   }
 }
 
-/** The key's padding is zeros in both, so whole words are compared. A padding word that a page's end cuts off is never compared. */
+/**
+ * The key's padding is zeros in both, so whole words are compared. A padding word that a page's end cuts off is never
+ * compared.
+ */
 function isKeyAt(words: Int32Array, word: number, frame: KeyFrame): boolean {
   const own = frame.words;
   const count = (frame.length + 3) >> 2;

@@ -6,9 +6,9 @@ import { SINGLE_RUN_CLASS, SLAB_CLASSES, slotsOf } from './size-class.ts';
 import { isSwapFull } from './swap-full.ts';
 
 /**
- * Takes the empty runs out of the class lists and puts them on the stack of free runs. O(listed runs), and called only when more than an
- * eighth of all runs ever used would come back, so it is paid for by the runs it saves. Best effort: a full swap ends it early, with
- * every list intact. The caller holds the allocator lock.
+ * Takes the empty runs out of the class lists and puts them on the stack of free runs. O(listed runs), and called
+ * only when more than an eighth of all runs ever used would come back, so it is paid for by the runs it saves. Best
+ * effort: a full swap ends it early, with every list intact. The caller holds the allocator lock.
  */
 export function trimLocked(heap: RecordHeap): void {
   const before = new PagePin(heap.meta);

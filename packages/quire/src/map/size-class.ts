@@ -3,10 +3,12 @@ import { assert } from '../base/assert.ts';
 /**
  * Size classes of the record heap. The heap is cut into runs of 64 KiB of address space.
  *
- * - Slab classes 0..62: 32 to 16,384 bytes, 16 apart up to 128, then 8 per doubling: rounding wastes at most 12.5 % (16 bytes below 128).
+ * - Slab classes 0..62: 32 to 16,384 bytes, 16 apart up to 128, then 8 per doubling: rounding wastes at most 12.5 %
+ * (16 bytes below 128).
  *   A run is one class. Slots of a class stay inside a page when that wastes at most 1/16 of the page (`pageSlots` > 0), else they are
  *   packed through the run and may cross pages.
- * - Extent classes 63..85: 1 to 1,536 whole runs for one record. Pages behind the record's end are never touched, so an extent rounds
+ * - Extent classes 63..85: 1 to 1,536 whole runs for one record. Pages behind the record's end are never touched, so
+ * an extent rounds
  *   up address space, not memory.
  */
 export const RUN_BYTES = 65_536;

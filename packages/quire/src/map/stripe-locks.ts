@@ -7,11 +7,13 @@ import { ALLOCATOR_LOCK, GROWTH_LOCK, STRIPE_LOCK, STRIPE_SEQUENCE, STRIPES } fr
  *
  *   growth (split, clear)  →  stripe (ascending, when several)  →  allocator  →  [locks of the page space]
  *
- * A lock word is 0 when free, else the owner's thread id + 1, with the sign bit set while somebody sleeps on it (the futex of Drepper,
- * "Futexes are tricky", mutex 2). So a thread that died inside is named by the word: `heldBy(threadId)`.
+ * A lock word is 0 when free, else the owner's thread id + 1, with the sign bit set while somebody sleeps on it (the
+ * futex of Drepper, "Futexes are tricky", mutex 2). So a thread that died inside is named by the word:
+ * `heldBy(threadId)`.
  *
- * Beside each stripe lock stands a sequence (Linux seqlock): even at rest, odd while something that readers of the stripe look at
- * changes. It is separate from the lock, so that readers go on while a writer fills a new record that nobody can reach yet.
+ * Beside each stripe lock stands a sequence (Linux seqlock): even at rest, odd while something that readers of the
+ * stripe look at changes. It is separate from the lock, so that readers go on while a writer fills a new record that
+ * nobody can reach yet.
  */
 export class StripeLocks {
   private readonly control: Int32Array;
@@ -72,21 +74,27 @@ export class StripeLocks {
     this.unlockGrowth();
   }
 
-  /** The sequence a reader starts from; odd means: a writer is inside, come back. Pairs with `openStripe` and `closeStripe`. */
+  /**
+   * The sequence a reader starts from; odd means: a writer is inside, come back. Pairs with `openStripe` and
+   * `closeStripe`.
+   */
   sequence(stripe: number): number {
     return Atomics.load(this.control, STRIPE_SEQUENCE + stripe);
   }
 
   /**
-   * Whether nothing of the stripe changed since `sequence` gave `start`. The barrier keeps the reads in between from sinking below
-   * the load (ARM64 lets plain loads pass an acquiring load that follows them).
+   * Whether nothing of the stripe changed since `sequence` gave `start`. The barrier keeps the reads in between from
+   * sinking below the load (ARM64 lets plain loads pass an acquiring load that follows them).
    */
   isUnchanged(stripe: number, start: number): boolean {
     Atomics.add(this.barrier, 0, 1);
     return Atomics.load(this.control, STRIPE_SEQUENCE + stripe) === start;
   }
 
-  /** Readers of the stripe fail from here on. A read-modify-write, so that no later store rises above it. Holder of the stripe only. */
+  /**
+   * Readers of the stripe fail from here on. A read-modify-write, so that no later store rises above it. Holder of
+   * the stripe only.
+   */
   openStripe(stripe: number): void {
     const before = Atomics.add(this.control, STRIPE_SEQUENCE + stripe, 1);
     assert((before & 1) === 0, 'stripe opened twice', stripe, before);

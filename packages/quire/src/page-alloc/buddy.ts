@@ -77,7 +77,7 @@ export function giveBlockLocked(node: Node, first: Pfn, firstOrder: number): voi
     if (buddy < node.firstFree || buddy + (1 << order) > node.frames) break;
     if (words[node.kindAt + buddy] !== (KIND_FREE | (order << ORDER_SHIFT))) break;
     unlinkBlock(node, buddy as Pfn, order);
-    Atomics.store(words, node.kindAt + pfn, KIND_RESERVED);
+    words[node.kindAt + pfn] = KIND_RESERVED;
     pfn &= ~(1 << order);
     order++;
   }
@@ -93,7 +93,7 @@ function pushBlock(node: Node, pfn: Pfn, order: number, type: number): void {
   const { words, nextAt, prevAt } = node;
   const at = listAt(type, order);
   const head = words[at];
-  Atomics.store(words, node.kindAt + pfn, KIND_FREE | (order << ORDER_SHIFT));
+  words[node.kindAt + pfn] = KIND_FREE | (order << ORDER_SHIFT);
   words[node.ownerAt + pfn] = type;
   words[nextAt + pfn] = head;
   words[prevAt + pfn] = 0;
@@ -113,7 +113,7 @@ function unlinkBlock(node: Node, pfn: Pfn, order: number): void {
   else words[nextAt + prev] = next;
   if (next !== 0) words[prevAt + next] = prev;
   words[at + 1]--;
-  Atomics.store(words, node.kindAt + pfn, KIND_RESERVED);
+  words[node.kindAt + pfn] = KIND_RESERVED;
 }
 
 export function typeOf(node: Node, pfn: Pfn): number {

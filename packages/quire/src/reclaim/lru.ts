@@ -21,7 +21,7 @@ export function lruAddLocked(node: Node, pfn: Pfn, list: number): void {
   const at = L.H_LRU_HEADS + (list - 1) * 2;
   const head = words[at];
   assert((words[node.kindAt + pfn] & LRU_MASK) === 0, 'frame already on a list', pfn);
-  Atomics.store(words, node.kindAt + pfn, words[node.kindAt + pfn] | (list << LRU_SHIFT));
+  words[node.kindAt + pfn] = words[node.kindAt + pfn] | (list << LRU_SHIFT);
   words[node.nextAt + pfn] = head;
   words[node.prevAt + pfn] = 0;
   if (head !== 0) words[node.prevAt + head] = pfn;
@@ -41,7 +41,7 @@ export function lruRemoveLocked(node: Node, pfn: Pfn): void {
   else words[node.nextAt + prev] = next;
   if (next === 0) words[at + 1] = prev;
   else words[node.prevAt + next] = prev;
-  Atomics.store(words, node.kindAt + pfn, words[node.kindAt + pfn] & ~LRU_MASK);
+  words[node.kindAt + pfn] = words[node.kindAt + pfn] & ~LRU_MASK;
   words[L.H_LRU_SIZES + list - 1]--;
 }
 

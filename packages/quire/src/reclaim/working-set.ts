@@ -19,10 +19,10 @@ import type { Node } from '../arena/node.ts';
 /** Buckets that the whole of memory is long: a byte covers four times the memory. */
 const BUCKETS = 64;
 /**
- * A touch within this many buckets promotes. Bringing a page in costs its decoding and, with the clean copy it keeps, about
- * two evictions, some 17 µs of two threads; a resident read saves about 1 µs. So only a page that is wanted again
- * within a sixty-fourth of memory is worth it. (1/8 of memory was tried first: the lab's hot and cold reads took 15 %
- * longer, and uniform reads promoted one page in eleven for nothing.)
+ * A touch within this many buckets promotes. Bringing a page in costs its decoding and, with the clean copy it keeps,
+ * about two evictions, some 17 µs of two threads; a resident read saves about 1 µs. So only a page that is wanted
+ * again within a sixty-fourth of memory is worth it. (1/8 of memory was tried first: the lab's hot and cold reads
+ * took 15 % longer, and uniform reads promoted one page in eleven for nothing.)
  */
 export const PROMOTE_BUCKETS = 1;
 /** Byte of the node that holds the slot's shadow. */

@@ -1,4 +1,7 @@
-/** The expensive checks: every structure of every node, and every byte of every region and map entry against the models. */
+/**
+ * The expensive checks: every structure of every node, and every byte of every region and map entry against the
+ * models.
+ */
 import * as L from '../arena/layout.ts';
 import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
@@ -13,7 +16,10 @@ import type { MapModel } from './map-model.ts';
 import type { MapWorker } from './map-worker.ts';
 import type { RegionPlan, World } from './world.ts';
 
-/** Structures, and that each slot in use belongs to exactly one page: by its page-table entry, or as clean copy of its frame. */
+/**
+ * Structures, and that each slot in use belongs to exactly one page: by its page-table entry, or as clean copy of its
+ * frame.
+ */
 export function checkStructures(world: World, thread: LogicalThread): void {
   for (const node of thread.nodes) {
     checkNode(node);

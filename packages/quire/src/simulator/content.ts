@@ -1,4 +1,7 @@
-/** Bytes to store: text that compresses, noise that does not, runs of one byte; each stamped, so that no two pages are alike. */
+/**
+ * Bytes to store: text that compresses, noise that does not, runs of one byte; each stamped, so that no two pages are
+ * alike.
+ */
 import { PAGE_BYTES } from '../base/units.ts';
 import type { Random } from './random.ts';
 

@@ -1,4 +1,7 @@
-/** The daemons as actors: the very step machines that workers run, and a swap-out that stops between any two of its phases. */
+/**
+ * The daemons as actors: the very step machines that workers run, and a swap-out that stops between any two of its
+ * phases.
+ */
 import type { Pfn } from '../base/units.ts';
 import type { Daemon } from '../daemons/daemon.ts';
 import { Kcompressd } from '../daemons/kcompressd.ts';

@@ -1,9 +1,10 @@
 /**
- * The file tier of a simulation: bytes in memory, and everything a disk may do. By seed it throws EIO or ENOSPC, gives or takes less than
- * asked, returns damaged bytes once, keeps damaged bytes for good, and is slow: other threads run while a call is under way.
+ * The file tier of a simulation: bytes in memory, and everything a disk may do. By seed it throws EIO or ENOSPC,
+ * gives or takes less than asked, returns damaged bytes once, keeps damaged bytes for good, and is slow: other
+ * threads run while a call is under way.
  *
- * It knows each object that was written (the slot in its header) and remembers which ones it has spoilt, so that the checkers can tell an error
- * that had to come from one that must not.
+ * It knows each object that was written (the slot in its header) and remembers which ones it has spoilt, so that the
+ * checkers can tell an error that had to come from one that must not.
  */
 import type { Device } from '../base/port.ts';
 import { FILE_GRANULE_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, RAW_OBJECT } from '../swap/file-segments.ts';

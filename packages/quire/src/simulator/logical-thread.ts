@@ -1,4 +1,7 @@
-/** A simulated thread: node views, kernels and thread slot of its own, as a worker would have, but run by the simulation. */
+/**
+ * A simulated thread: node views, kernels and thread slot of its own, as a worker would have, but run by the
+ * simulation.
+ */
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { acquire } from '../arena/node-lock.ts';

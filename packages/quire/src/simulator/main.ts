@@ -1,6 +1,7 @@
 /**
- * `npm run simulate -- [--steps N] [--seed S] [--seconds T]`: episodes of the seeded simulator, one after the other, until N steps are done or T
- * seconds have passed. Without a seed a fresh one is drawn. A failure prints the command that replays it; the exit status is then 1.
+ * `npm run simulate -- [--steps N] [--seed S] [--seconds T]`: episodes of the seeded simulator, one after the other,
+ * until N steps are done or T seconds have passed. Without a seed a fresh one is drawn. A failure prints the command
+ * that replays it; the exit status is then 1.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

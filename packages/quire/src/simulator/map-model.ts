@@ -1,6 +1,6 @@
 /**
- * What a map should hold. A key has its value, and while changes are under way or ended in an error, other values it may have. A read that
- * overlaps changes in time may see any value of its window.
+ * What a map should hold. A key has its value, and while changes are under way or ended in an error, other values it
+ * may have. A read that overlaps changes in time may see any value of its window.
  */
 import { Mismatch } from './page-model.ts';
 
@@ -89,7 +89,10 @@ export class MapModel {
     this.put(key, undefined);
   }
 
-  /** Any entry may go from now on until `settleRemovals` (eviction is under way): readers in between must not be surprised. */
+  /**
+   * Any entry may go from now on until `settleRemovals` (eviction is under way): readers in between must not be
+   * surprised.
+   */
   mayLoseAny(): void {
     for (const read of this.reads) read.seen.push(undefined);
   }

@@ -1,7 +1,7 @@
 /**
- * What a region should hold, in plain JS. A page has its content, and for each write that is under way, or ended in an error, a patch: bytes
- * that may or may not be there. A read that overlaps writes in time may see, byte by byte, any content or patch of its window; one that does
- * not must see the content.
+ * What a region should hold, in plain JS. A page has its content, and for each write that is under way, or ended in
+ * an error, a patch: bytes that may or may not be there. A read that overlaps writes in time may see, byte by byte,
+ * any content or patch of its window; one that does not must see the content.
  */
 import { PAGE_BYTES } from '../base/units.ts';
 
@@ -150,8 +150,8 @@ export class RegionModel {
   }
 
   /**
-   * Decides what writes that failed or raced have left, by looking. `read` returns the page, undefined when it cannot be read now. Call it
-   * while nobody else is at work.
+   * Decides what writes that failed or raced have left, by looking. `read` returns the page, undefined when it cannot
+   * be read now. Call it while nobody else is at work.
    */
   settle(read: (offset: number) => Uint8Array | undefined): void {
     for (const number of [...this.unsettled]) {

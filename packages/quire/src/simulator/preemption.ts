@@ -1,17 +1,22 @@
 /**
- * Preemption without threads. While a simulated thread is inside the core, another one may get in between at every atomic operation, every
- * kernel call and every wait: `Atomics` and the kernels are wrapped to count down to the next such moment, at which the simulation runs steps
- * of other threads before the operation goes on. Steps nest (last in, first out); actors that stretch their work over several steps give the
- * other orders, and src/**\/*.interleaving.test.ts all orders of small models.
+ * Preemption without threads. While a simulated thread is inside the core, another one may get in between at every
+ * atomic operation, every kernel call and every wait: `Atomics` and the kernels are wrapped to count down to the next
+ * such moment, at which the simulation runs steps of other threads before the operation goes on. Steps nest (last in,
+ * first out); actors that stretch their work over several steps give the other orders, and
+ * src/**\/*.interleaving.test.ts all orders of small models.
  *
- * What the core keeps per thread in module scope is saved and restored around a preemption, as it is private to a real thread.
+ * What the core keeps per thread in module scope is saved and restored around a preemption, as it is private to a
+ * real thread.
  */
 import type { Kernel } from '../codec/kernel.ts';
 import { gathered } from '../swap/zs-pool.ts';
 import { filled } from '../vm/fault.ts';
 import { lastIo } from '../vm/swap-in.ts';
 
-/** Thrown out of a step that would have to wait for a lock which a thread below it on the stack holds. The step then did not happen. */
+/**
+ * Thrown out of a step that would have to wait for a lock which a thread below it on the stack holds. The step then
+ * did not happen.
+ */
 export class Blocked extends Error {
   override readonly name = 'Blocked';
 }
@@ -59,8 +64,8 @@ export function preemptNow(): void {
 }
 
 /**
- * Wraps `Atomics`. `atPoint` runs at a preemption, `atWait` in place of a wait. Returns the function that puts everything back. The wrapped
- * functions are those in force at this moment, so a test may break them first.
+ * Wraps `Atomics`. `atPoint` runs at a preemption, `atWait` in place of a wait. Returns the function that puts
+ * everything back. The wrapped functions are those in force at this moment, so a test may break them first.
  */
 export function installPreemption(atPoint: () => void, atWait: () => void): () => void {
   onPoint = atPoint;

@@ -1,4 +1,7 @@
-/** The one source of chance of a simulation: sfc32 (Doty-Humphrey, PractRand), seeded by a number, the same on every machine. */
+/**
+ * The one source of chance of a simulation: sfc32 (Doty-Humphrey, PractRand), seeded by a number, the same on every
+ * machine.
+ */
 export class Random {
   private a: number;
   private b: number;

@@ -1,4 +1,7 @@
-/** A thread that works on regions: everything the API offers, and reads and pins that stay open from one step to a later one. */
+/**
+ * A thread that works on regions: everything the API offers, and reads and pins that stay open from one step to a
+ * later one.
+ */
 import { Region } from '../api/region.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { createPageView, type PageView } from '../vm/page-space.ts';
@@ -79,7 +82,10 @@ export class RegionWorker implements Actor {
     return this.closeRegion(opened.plan);
   }
 
-  /** A thread below holds a node lock: one page, read or written without it. Needing it after all is Blocked, and then nothing was done. */
+  /**
+   * A thread below holds a node lock: one page, read or written without it. Needing it after all is Blocked, and then
+   * nothing was done.
+   */
   private stepLockFree(): number {
     const { random } = this.world;
     if (this.views.length > 0 && random.chance(0.4)) return this.closeView();
@@ -114,7 +120,8 @@ export class RegionWorker implements Actor {
 
   private closeRegion(plan: RegionPlan): number {
     const opened = this.opened.get(plan);
-    // A stale writer of another region may pin a frame for a moment; while one is stopped there, the last use of a region must not end.
+    // A stale writer of another region may pin a frame for a moment; while one is stopped there, the last use of a
+    // region must not end.
     if (
       opened === undefined ||
       plan.isClosing ||
@@ -139,7 +146,9 @@ export class RegionWorker implements Actor {
     return OK;
   }
 
-  /** Some bytes of up to `pagesMax` pages of one group; 4 of 5 times in a tenth of the region, which moves with time. */
+  /**
+   * Some bytes of up to `pagesMax` pages of one group; 4 of 5 times in a tenth of the region, which moves with time.
+   */
   private place(opened: OpenedRegion, pagesMax: number): { offset: number; length: number } {
     const { random } = this.world;
     const { plan } = opened;

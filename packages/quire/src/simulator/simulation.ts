@@ -1,6 +1,7 @@
 /**
- * One episode: an instance of random shape, its threads, and a scheduler that gives them steps in an order drawn from the seed. Time is the number
- * of steps. Nothing here depends on anything but the seed, so a failure is replayed by its seed and its number of steps.
+ * One episode: an instance of random shape, its threads, and a scheduler that gives them steps in an order drawn from
+ * the seed. Time is the number of steps. Nothing here depends on anything but the seed, so a failure is replayed by
+ * its seed and its number of steps.
  */
 import { checkEmpty } from '../vm/instance-check.ts';
 import { regionsInUse } from '../vm/region-table.ts';
@@ -42,7 +43,10 @@ export class SimulationFailure extends Error {
   }
 }
 
-/** Runs `steps` steps of the episode of `seed`, closes everything and checks that all came back. Throws SimulationFailure. */
+/**
+ * Runs `steps` steps of the episode of `seed`, closes everything and checks that all came back. Throws
+ * SimulationFailure.
+ */
 export async function runEpisode(seed: number, steps: number): Promise<EpisodeResult> {
   const random = new Random(seed);
   const shape = drawShape(random);

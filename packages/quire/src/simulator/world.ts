@@ -1,4 +1,7 @@
-/** What the actors of one episode share: the instance, its threads, the models, and the stack of steps that are under way. */
+/**
+ * What the actors of one episode share: the instance, its threads, the models, and the stack of steps that are under
+ * way.
+ */
 import type { Region } from '../api/region.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
@@ -32,7 +35,9 @@ export interface Actor {
   readonly weight: number;
   /** Has steps that take no lock. */
   readonly isLockFree: boolean;
-  /** Returns a number for the trace. Throws Blocked when it would have to wait, anything else when something is wrong. */
+  /**
+   * Returns a number for the trace. Throws Blocked when it would have to wait, anything else when something is wrong.
+   */
   step(mode: StepMode): number;
   /** Gives back everything it holds. */
   close(): void;

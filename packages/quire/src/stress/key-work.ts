@@ -1,6 +1,7 @@
 /**
- * Work on the map, with keys that all workers share. The writers of a key take turns, so its versions are set in order; readers do not wait. A read
- * that began when version a was done and ended when version b had begun must find one of a … b; and nobody ever reads backwards.
+ * Work on the map, with keys that all workers share. The writers of a key take turns, so its versions are set in
+ * order; readers do not wait. A read that began when version a was done and ended when version b had begun must find
+ * one of a … b; and nobody ever reads backwards.
  */
 import type { Quire } from '../api/quire.ts';
 import type { QuireMap } from '../map/quire-map.ts';

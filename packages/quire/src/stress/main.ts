@@ -1,6 +1,7 @@
 /**
- * `npm run stress -- [--seconds N] [--seed S] [--budget BYTES]`: real threads. Daemons and four attached workers on one instance at a quarter of
- * the memory their data needs; every value checks itself. Exit status 1 with the details when one is wrong.
+ * `npm run stress -- [--seconds N] [--seed S] [--budget BYTES]`: real threads. Daemons and four attached workers on
+ * one instance at a quarter of the memory their data needs; every value checks itself. Exit status 1 with the details
+ * when one is wrong.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';

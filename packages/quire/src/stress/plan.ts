@@ -1,4 +1,6 @@
-/** What all threads of a stress run know: where the cells lie, and the shared words that say which versions there are. */
+/**
+ * What all threads of a stress run know: where the cells lie, and the shared words that say which versions there are.
+ */
 import type { QuireHandle } from '../api/quire.ts';
 import type { Values } from './values.ts';
 

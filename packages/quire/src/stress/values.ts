@@ -1,6 +1,6 @@
 /**
- * Self-checking values: every byte follows from what it belongs to (a cell of the region, a key of the map) and its version. A 16-byte head names
- * both, so a wrong page shows whose it is.
+ * Self-checking values: every byte follows from what it belongs to (a cell of the region, a key of the map) and its
+ * version. A 16-byte head names both, so a wrong page shows whose it is.
  */
 import { Random } from '../simulator/random.ts';
 

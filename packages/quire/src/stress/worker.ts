@@ -1,4 +1,6 @@
-/** One attached thread of a stress run: loads its share, then works until it is told to stop or finds something wrong. */
+/**
+ * One attached thread of a stress run: loads its share, then works until it is told to stop or finds something wrong.
+ */
 import { parentPort, workerData } from 'node:worker_threads';
 import { Quire } from '../api/quire.ts';
 import { QuireError } from '../base/errors.ts';

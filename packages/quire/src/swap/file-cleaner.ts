@@ -29,7 +29,10 @@ export class FileCleaner {
   private readonly node: Node;
   private readonly device: Device;
   private hand = 0;
-  /** Segments that could not be emptied (unreadable, or a damaged header hides an object), by number modulo the length. */
+  /**
+   * Segments that could not be emptied (unreadable, or a damaged header hides an object), by number modulo the
+   * length.
+   */
   private readonly avoided = new Int32Array(AVOIDED_MAX).fill(-1);
   private readonly slots = new Int32Array(PIECE_GRANULES);
   private readonly from = new Int32Array(PIECE_GRANULES);

@@ -36,8 +36,8 @@ import {
   publishSameLocked,
 } from './swap-out.ts';
 
-/** Pages per hold of the lock when compressing: 8 copies of about 2 KiB, some 2 µs. */
-export const COMPRESS_BATCH = 8;
+/** Pages per hold of the lock when compressing: 16 copies of about 2 KiB, some 5 µs. Half as many fill 3 % slower. */
+export const COMPRESS_BATCH = 16;
 /** Pages kswapd isolates at a time (SWAP_CLUSTER_MAX). */
 export const ISOLATE_BATCH = 32;
 /** Objects pool compaction may move in one go before demotion is considered. */

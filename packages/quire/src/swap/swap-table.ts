@@ -1,6 +1,7 @@
 /**
- * The swap table: slots in clusters of 512, one word a slot (swap/slot-word.ts). Page tables hold virtual slots; what is behind a slot is in its word and may change
- * without the page table knowing (after mm/swap_table.h and the vswap series).
+ * The swap table: slots in clusters of 512, one word a slot (swap/slot-word.ts). Page tables hold virtual slots; what
+ * is behind a slot is in its word and may change without the page table knowing (after mm/swap_table.h and the vswap
+ * series).
  *
  *   slot = cluster << 9 | index          cluster = chunk << 7 | descriptor
  *
@@ -94,8 +95,9 @@ export function bumpSequenceLocked(node: Node, slot: SlotIndex): void {
 }
 
 /**
- * A free slot, marked with `word`. Order: this thread's cluster, a partial one, a free one; with no memory for another table, any cluster that has one. NO_SLOT when the
- * space is full, or no slot has a table and none can be had.
+ * A free slot, marked with `word`. Order: this thread's cluster, a partial one, a free one; with no memory for
+ * another table, any cluster that has one. NO_SLOT when the space is full, or no slot has a table and none can be
+ * had.
  */
 export function allocSlotLocked(node: Node, word: number, gfp: number): SlotIndex {
   const { words } = node;

@@ -1,7 +1,7 @@
 /**
  * Blocks of node 0 that a caller keeps for input and output: bytes that go from a page to such a block, or back, are
- * copied by the kernel inside one memory. (V8 copies between a shared and another buffer eight bytes at a time, atomically: some 330 ns a KiB
- * against 40.)
+ * copied by the kernel inside one memory. (V8 copies between a shared and another buffer eight bytes at a time,
+ * atomically: some 330 ns a KiB against 40.)
  */
 import { KIND_THREAD } from '../arena/frame.ts';
 import { MIGRATE_UNMOVABLE } from '../arena/layout.ts';

@@ -35,8 +35,8 @@ export interface PageSpace {
   closeRead(view: PageView): boolean;
 
   /**
-   * Copies `length` bytes from byte `from` of an open view's page to `target[targetOffset...]`: as `target.set` would, but
-   * in the kernel's way when both lie in one memory, which is several times faster.
+   * Copies `length` bytes from byte `from` of an open view's page to `target[targetOffset...]`: as `target.set`
+   * would, but in the kernel's way when both lie in one memory, which is several times faster.
    */
   copyOut(view: PageView, from: number, target: Uint8Array, targetOffset: number, length: number): void;
 

@@ -38,7 +38,10 @@ import { discardRange } from './unmap.ts';
 const TLB_ENTRIES = 1024;
 /** A reader overtaken this often in a row by reclaim takes a page in instead of trying on. */
 const RETRIES_MAX = 1_000_000;
-/** Retries between two looks at the node lock: its holder may be off the processor half way through what the reader waits for. */
+/**
+ * Retries between two looks at the node lock: its holder may be off the processor half way through what the reader
+ * waits for.
+ */
 const RETRIES_BEFORE_LOCK = 64;
 
 const ZERO_WORDS = new Int32Array(PAGE_WORDS);
@@ -409,7 +412,8 @@ function openStorageFrame(node: Node, slot: number, word: number, sequence: numb
   if (pfn >= node.frames) return false;
   const version = Atomics.load(node.words, node.versionAt + pfn);
   if ((peekSlot(node, slot) & ~W.SLOT_CACHED) !== word) return false;
-  // The version is of the time when the slot was still this page's; from here on the version alone vouches for the frame.
+  // The version is of the time when the slot was still this page's; from here on the version alone vouches for the
+  // frame.
   if (Atomics.load(node.words, sequenceAt(slot)) !== sequence) return false;
   if (node.words[node.touchAt + pfn] === 0) node.words[node.touchAt + pfn] = 1;
   openFrame(node, pfn, version, view);

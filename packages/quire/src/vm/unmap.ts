@@ -105,7 +105,10 @@ function unmapPresentLocked(node: Node, region: number, pteAt: number, pfn: Pfn)
   return true;
 }
 
-/** Frees every page and table of a region in every node. Nobody uses it any more. False when a pinned page had to stay. */
+/**
+ * Frees every page and table of a region in every node. Nobody uses it any more. False when a pinned page had to
+ * stay.
+ */
 export function destroyRegion(memory: Memory, region: number, chunks: number): boolean {
   const count = memory.nodes.length;
   let isGone = true;
