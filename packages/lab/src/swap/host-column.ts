@@ -4,7 +4,7 @@
  *
  * The limit is found by running the work: with L resident of D bytes and a compression ratio r, the total is
  * L + (D − L) / r; r follows from a run, L from r, and a second run corrects it. The kernel runs with base pages and with
- * huge pages, since each wins some phases, and a ratio is taken against the faster. Swap readahead (`vm.page-cluster`)
+ * huge pages, since each wins some phases, and ratios against both are shown. Swap readahead (`vm.page-cluster`)
  * is left at the host's value: the kernel skips it for zram, and 0 measured the same.
  */
 

@@ -8,7 +8,7 @@
  *   acquire: CAS 0 → me           pairs with the release store of the last holder
  *   release: swap → 0, wake one if CONTENDED was set
  *
- * The owner id in the word tells who died holding it: see `daemons/thread-guard.ts`.
+ * The owner id in the word tells who died holding it: see `daemons/worker-pool.ts`.
  */
 import { assert } from '../base/assert.ts';
 

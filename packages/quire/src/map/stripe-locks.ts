@@ -1,3 +1,4 @@
+import { announce } from '../arena/fence.ts';
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { ALLOCATOR_LOCK, GROWTH_LOCK, STRIPE_LOCK, STRIPE_SEQUENCE, STRIPES } from './control.ts';
@@ -92,12 +93,13 @@ export class StripeLocks {
   }
 
   /**
-   * Readers of the stripe fail from here on. A read-modify-write, so that no later store rises above it. Holder of
-   * the stripe only.
+   * Readers of the stripe fail from here on: no later store is seen before this one (arena/fence.ts). Holder of the
+   * stripe only.
    */
   openStripe(stripe: number): void {
-    const before = Atomics.add(this.control, STRIPE_SEQUENCE + stripe, 1);
-    assert((before & 1) === 0, 'stripe opened twice', stripe, before);
+    const at = STRIPE_SEQUENCE + stripe;
+    assert((Atomics.load(this.control, at) & 1) === 0, 'stripe opened twice', stripe, this.control[at]);
+    announce(this.control, at);
   }
 
   /** The change is complete. Pairs with the load in `sequence`. */

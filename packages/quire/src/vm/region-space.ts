@@ -421,8 +421,8 @@ function openStorageFrame(node: Node, slot: number, word: number, sequence: numb
 }
 
 /**
- * The zspage was used: the demotion clock passes it. Tail frames carry the mark to no one; their head is marked
- * instead.
+ * The zspage was used: the demotion clock passes it once. The frame the object starts in takes the mark; the clock looks
+ * at all frames of the chain.
  */
 function markStorageUsed(node: Node, word: number): void {
   if (W.tagOf(word) !== W.SLOT_OBJECT) return;
