@@ -24,7 +24,6 @@ export const COUNTER_NAMES = [
   'pageoutrun',
   'allocstall',
   'workingset_refault_anon',
-  'workingset_activate_anon',
   'transient_reads',
   'swap_clean_copies',
   'swap_rescued',

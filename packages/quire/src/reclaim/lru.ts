@@ -13,6 +13,7 @@ import { KIND_MASK, KIND_REGION, LRU_ACTIVE, LRU_INACTIVE, LRU_MASK, LRU_SHIFT }
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
+import { C } from '../base/counters.ts';
 import { NO_PFN, type Pfn } from '../base/units.ts';
 
 /** Puts a frame at the head of a list. */
@@ -69,6 +70,7 @@ export function refillInactiveLocked(node: Node, limit: number): void {
   for (let moved = 0; moved < limit && lruSize(node, LRU_INACTIVE) < lruSize(node, LRU_ACTIVE); moved++) {
     const pfn = lruTail(node, LRU_ACTIVE);
     if (pfn === NO_PFN) return;
+    node.counters[C.pgrefill]++;
     lruRemoveLocked(node, pfn);
     lruAddLocked(node, pfn, testAndClearTouch(node, pfn) ? LRU_ACTIVE : LRU_INACTIVE);
   }

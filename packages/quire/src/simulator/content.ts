@@ -7,7 +7,8 @@ import type { Random } from './random.ts';
 
 const TEMPLATES = 24;
 const STAMP_EVERY = 512;
-const WORDS = [
+/** What text is made of, here and in the stress test. */
+export const WORDS = [
   'page',
   'frame',
   'slot',

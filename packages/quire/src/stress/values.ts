@@ -2,27 +2,12 @@
  * Self-checking values: every byte follows from what it belongs to (a cell of the region, a key of the map) and its
  * version. A 16-byte head names both, so a wrong page shows whose it is.
  */
+import { WORDS } from '../simulator/content.ts';
 import { Random } from '../simulator/random.ts';
 
 export const HEAD_BYTES = 16;
 export const VALUE_BYTES_MAX = 256 * 1024;
 const POOL_BYTES = VALUE_BYTES_MAX * 2;
-const WORDS = [
-  'page',
-  'frame',
-  'slot',
-  'cluster',
-  'watermark',
-  'reclaim',
-  'shadow',
-  'order',
-  'node',
-  'fault',
-  'the',
-  'of',
-  'is',
-  'and',
-];
 
 /** Every thread makes the same pools from the seed. */
 export class Values {
