@@ -10,7 +10,7 @@ import { lruRemoveLocked } from '../reclaim/lru.ts';
 import { makePage } from '../testing/page-data.ts';
 import { locked } from '../testing/test-instance.ts';
 import type { Memory } from '../vm/memory.ts';
-import { findLeaf } from '../vm/page-table.ts';
+import { findLeaf } from '../page-table/page-table.ts';
 import { Quire } from './quire.ts';
 import type { Region } from './region.ts';
 import { withCode } from './testing/expect-code.ts';

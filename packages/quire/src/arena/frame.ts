@@ -7,7 +7,7 @@
  *   version  moves each time what the frame holds stops being what a reader may have found it by (unmap, free, migrate)
  *   next,prev  list links (free list, LRU, zspage fullness); 0 ends a list
  *              prev of NEW, COMPRESSING (on no list): id of the thread at work on it
- *   owner    REGION: word index of the page-table entry · ZS: packed zspage state, or the head frame · RAW: the slot
+ *   owner    REGION: word index of the page-table entry, PAGECACHE: of the folio's first · ZS: packed zspage state, or the head frame · RAW: the slot
  *   slot     REGION: slot of its clean copy or of its swap-out in flight + 1, 0 none · ZS: next frame of the zspage
  *   touch    1 when used since the LRU last looked; plain stores by anybody at any time, races lose a hint at most
  *
@@ -34,6 +34,8 @@ export const KIND_ZS = 8; // first frame of a zspage
 export const KIND_ZS_TAIL = 9;
 export const KIND_RAW = 10; // an incompressible page kept as it is
 export const KIND_NEW = 11; // allocated, being filled, not mapped yet
+export const KIND_PAGECACHE = 12; // first frame of a folio of the page cache, on an LRU list
+export const KIND_PAGECACHE_TAIL = 13; // its other frames; they carry the order too, so the head is found from each
 
 export const KIND_MASK = 0xf;
 export const ORDER_SHIFT = 4;
@@ -51,6 +53,11 @@ export function kindOf(node: Node, pfn: Pfn): number {
 
 export function orderOf(node: Node, pfn: Pfn): number {
   return (node.words[node.kindAt + pfn] >>> ORDER_SHIFT) & 0xf;
+}
+
+/** First frame of the folio of 2^order frames that `pfn` is in. */
+export function headOf(pfn: Pfn, order: number): Pfn {
+  return (pfn & -(1 << order)) as Pfn;
 }
 
 export function setKindLocked(node: Node, pfn: Pfn, kind: number, order = 0): void {

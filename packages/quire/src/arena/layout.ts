@@ -121,6 +121,15 @@ export const H_CLEAN_COPIES = words(1);
 export const H_REGION_PAGES = words(1);
 /** First granule + 1 of the batch that the demoter or cleaner is writing, 0 when none. */
 export const H_FILE_BATCH = words(1);
+/** Page cache: cached pages; of these dirty (changed without the lock, atomically), and under writeback. */
+export const H_PC_PAGES = words(1);
+export const H_PC_DIRTY = words(1);
+export const H_PC_WRITEBACK = words(1);
+/** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
+export const H_FLUSHER_WAKE = line();
+export const H_FLUSHERS = words(1);
+export const H_KCOMPACTD_WAKE = line();
+export const H_KCOMPACTDS = words(1);
 
 export const BUDDY_AT = line(MIGRATE_TYPES * 10 * 2); // [type][order] → head, count
 export const THREAD_WORDS = 32;
@@ -163,7 +172,11 @@ export const AREA_COUNTERS = 124 * 1024;
 export const R_STATE = 0; // 0 free, 1 in use
 export const R_GENERATION = 1; // moves when a leaf table is freed or the region closes
 export const R_CHUNKS_LOW = 2; // size in chunks (≤ 2^24)
-export const R_CONTROL = 4; // pfn of the map's control frame
+/** What the address space is: REGION_MEMORY (absent pages are zeros), REGION_FILE (absent pages are in the file). */
+export const R_KIND = 3;
+export const REGION_MEMORY = 0;
+export const REGION_FILE = 1;
+export const R_CONTROL = 4; // pfn of the control frame of a map or of a file's inode
 export const R_REFS = 5;
 export const R_NAME_BYTES = 6;
 /** Pages of the region this node holds, in whatever tier. */
@@ -175,6 +188,48 @@ export const R_GROUP = 40;
 export const R_GROUP_BYTES_MAX = 31;
 export const R_ROOTS = 48; // 16 words
 export const ROOTS = 16;
+
+/*
+ * Leaf of a file (R_KIND = REGION_FILE): one whole frame for a chunk of 512 pages = 512 blocks. Words from its base; the
+ * state of a block is kept by its place in the file, so folios are split, moved and merged without touching it. One
+ * word covers 32 blocks.
+ */
+export const FL_ENTRIES = 0; // 512 page-table entries
+export const FL_UPTODATE = 512; // 16 words: the block's bytes in memory are good
+export const FL_DIRTY = 528; // 16 words: and newer than the file's
+export const FL_WRITEBACK = 544; // 16 words: being written, under the writeback lock
+export const FL_REGION = 560;
+export const FL_CHUNK = 561; // the node's own number of the chunk
+export const FL_PRESENT = 562; // entries that are not PTE_NONE
+/** On the inode's list of dirty leaves of this node: LISTED 1, next leaf (word index, 0 ends). Under the node lock. */
+export const FL_LISTED = 563;
+export const FL_NEXT_DIRTY = 564;
+/** When the leaf was listed: milliseconds, modulo 2^31. */
+export const FL_DIRTIED_MS = 565;
+
+/* Inode of an open file: words from its control frame, in node 0. */
+export const I_LOCK = 0; // inode lock: writers, truncate (i_rwsem); 16 words apart from what readers load
+export const I_WB_LOCK = 16; // writeback lock: thread id of the one that writes the file back
+export const I_SIZE_SEQ = 32; // odd while the size changes
+export const I_SIZE_LOW = 33;
+export const I_SIZE_HIGH = 34;
+/** Moves when bytes in the file changed, or pages were cut off: what was read before may not be published any more. */
+export const I_CONTENT_SEQ = 35;
+export const I_ERRSEQ = 36; // errseq_t: errno (12 bits) | seen (1) | count (19)
+export const I_READ_FD = 37; // descriptor + 1
+export const I_WRITE_FD = 38; // descriptor + 1, 0 while no handle may write
+export const I_SYNC_WANTED = 39; // tickets of `sync`, and the last one served
+export const I_SYNC_DONE = 40;
+export const I_DIRTY_PAGES = 41; // of all nodes
+export const I_MTIME_LOW = 42; // of the file as it was last seen on disk: nanoseconds, 64 bits
+export const I_MTIME_HIGH = 43;
+export const I_RETRY_MS = 44; // after an error: background writeback leaves the file alone until then
+/** What the holder of the writeback lock is writing: node, leaf (0 none), which of its pages. For who buries it. */
+export const I_BATCH_NODE = 48;
+export const I_BATCH_LEAF = 49;
+export const I_BATCH_PAGES = 50; // 16 words
+/** First dirty leaf of each node. */
+export const I_DIRTY_LEAVES = 128;
 
 /** Frame table: arrays in this order, one word per frame each. */
 export const FRAME_ARRAYS = 8;

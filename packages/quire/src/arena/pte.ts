@@ -4,6 +4,9 @@
  *   0                      never written, or discarded: reads as zeros
  *   pfn << 2  | 1          present: mapped to a frame
  *   slot << 2 | 2          swapped: the slot's word says where it is
+ *
+ * In files a present entry carries its folio's order too, in bits 24…27: a frame number takes 20 bits (2 … 21). So one load
+ * names frame, folio and order together.
  */
 import type { Pfn, SlotIndex } from '../base/units.ts';
 
@@ -13,6 +16,23 @@ const SWAPPED = 2;
 
 export function pteFromFrame(pfn: Pfn): number {
   return (pfn << 2) | PRESENT;
+}
+
+const FOLIO_ORDER_SHIFT = 24;
+const FOLIO_FRAME_MASK = 0xf_ffff;
+
+/** Entry of a page in a folio: `pfn` is the page's own frame. */
+export function pteFromFolio(pfn: Pfn, order: number): number {
+  return (order << FOLIO_ORDER_SHIFT) | (pfn << 2) | PRESENT;
+}
+
+export function orderFromPte(pte: number): number {
+  return (pte >>> FOLIO_ORDER_SHIFT) & 0xf;
+}
+
+/** The page's own frame. */
+export function frameFromFolioPte(pte: number): Pfn {
+  return ((pte >>> 2) & FOLIO_FRAME_MASK) as Pfn;
 }
 
 export function isPresent(pte: number): boolean {

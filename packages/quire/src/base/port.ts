@@ -11,6 +11,19 @@ export interface Device {
   readAsync(offset: number, target: Uint8Array, start: number, length: number): Promise<number>;
 }
 
+/**
+ * Files behind the page cache: positioned vector I/O on descriptors that all threads of the process share. A result
+ * shorter than asked is not an error: at the end of the file, or when the system felt like it; the caller goes on from
+ * there. Throws the system's error (with `code`: 'EIO', 'ENOSPC', …).
+ */
+export interface FileIo {
+  readv(fd: number, targets: readonly Uint8Array[], position: number): number;
+  writev(fd: number, sources: readonly Uint8Array[], position: number): number;
+  readvAsync(fd: number, targets: readonly Uint8Array[], position: number): Promise<number>;
+  /** Milliseconds of a clock that only goes forward. */
+  now(): number;
+}
+
 export interface Port {
   /** Milliseconds since 1970. */
   now(): number;

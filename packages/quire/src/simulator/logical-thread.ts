@@ -12,7 +12,7 @@ import * as W from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
 import { viewNodes } from '../vm/instance.ts';
 import { Memory } from '../vm/memory.ts';
-import { findLeaf } from '../vm/page-table.ts';
+import { findLeaf } from '../page-table/page-table.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { attachThread, buryThread, detachThread } from '../vm/thread-slot.ts';
 import type { FaultyDevice } from './faulty-device.ts';

@@ -12,7 +12,7 @@ import { SIZE_CLASSES } from '../swap/size-classes.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
 import { forEachObjectLocked, objectsInUse } from '../swap/zs-pool.ts';
-import { findLeaf, nextLeafChunk } from '../vm/page-table.ts';
+import { findLeaf, nextLeafChunk } from '../page-table/page-table.ts';
 import { regionsInUse } from '../vm/region-table.ts';
 
 const CHUNKS_MAX = 2 ** 24;

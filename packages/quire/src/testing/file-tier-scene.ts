@@ -9,7 +9,7 @@ import { fileOffset } from '../swap/file-segments.ts';
 import { Reclaimer } from '../swap/reclaimer.ts';
 import { payloadOf, SLOT_FILE, tagOf } from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
-import { findLeaf } from '../vm/page-table.ts';
+import { findLeaf } from '../page-table/page-table.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { sumCounter } from '../vm/thread-slot.ts';
 import { makePage } from './page-data.ts';

@@ -15,7 +15,7 @@ import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { faultFromFile } from './fault.ts';
 import type { Memory } from './memory.ts';
-import { findLeaf, regionAt } from './page-table.ts';
+import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import type { RegionSpace } from './region-space.ts';
 import { decodeFileObject, lastIo, READ_IO, READ_OK, readError } from './swap-in.ts';
 

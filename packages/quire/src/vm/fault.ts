@@ -37,7 +37,7 @@ import { dropSlotLocked } from '../swap/storage.ts';
 import { dropCleanCopyLocked, rescueLocked } from '../swap/swap-out.ts';
 import { freeSlotLocked, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import type { Memory } from './memory.ts';
-import { ensureLeafLocked, findLeaf, regionAt } from './page-table.ts';
+import { ensureLeafLocked, findLeaf, regionAt } from '../page-table/page-table.ts';
 import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
 
 /** A page may be snatched away between two looks; more often than this in a row is a broken invariant, not bad luck. */

@@ -27,7 +27,7 @@ import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { lruAddLocked, lruRemoveLocked } from '../reclaim/lru.ts';
 import { faultWrite, needMemory } from './fault.ts';
 import type { Memory } from './memory.ts';
-import { findLeaf } from './page-table.ts';
+import { findLeaf } from '../page-table/page-table.ts';
 import type { RegionSpace } from './region-space.ts';
 
 export interface HeldRange {

@@ -30,7 +30,7 @@ import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
 import type { Memory } from './memory.ts';
 import type { PageSpace, PageView } from './page-space.ts';
 import { createPageView } from './page-space.ts';
-import { findLeaf, regionAt } from './page-table.ts';
+import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
 import { discardRange } from './unmap.ts';
 

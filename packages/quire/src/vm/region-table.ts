@@ -12,7 +12,7 @@ import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocTableFrameLocked, freeTableFrameLocked } from '../page-alloc/table-slab.ts';
 import { needMemory } from './fault.ts';
 import type { Memory } from './memory.ts';
-import { regionAt } from './page-table.ts';
+import { regionAt } from '../page-table/page-table.ts';
 import { destroyRegion } from './unmap.ts';
 
 /** Others may take what was reclaimed for us; this often in a row is not bad luck. */
@@ -34,7 +34,13 @@ export interface RegionInfo {
  * Opens the region `name`, or makes it when there is none; '' always makes a new one. `chunks` is its size in 2 MiB
  * chunks; an existing region keeps its own. Throws ERR_QUIRE_OUT_OF_MEMORY when the table is full.
  */
-export function openRegion(memory: Memory, name: string, chunks: number, group = 'default'): RegionInfo {
+export function openRegion(
+  memory: Memory,
+  name: string,
+  chunks: number,
+  group = 'default',
+  kind: number = L.REGION_MEMORY,
+): RegionInfo {
   const node = memory.nodes[0];
   const encoded = new TextEncoder().encode(name);
   assert(encoded.length <= L.R_NAME_BYTES_MAX, 'region name checked by the caller', encoded.length);
@@ -43,7 +49,11 @@ export function openRegion(memory: Memory, name: string, chunks: number, group =
   const region = found >= 0 ? found : findFreeLocked(node);
   if (region >= 0) {
     const at = regionAt(region);
-    if (found < 0) formatLocked(node, at, encoded, chunks, new TextEncoder().encode(group));
+    if (found < 0) {
+      // In every node: each looks at its own slot when it makes or frees a leaf. Nobody knows the region yet.
+      for (const each of memory.nodes) Atomics.store(each.words, at + L.R_KIND, kind);
+      formatLocked(node, at, encoded, chunks, new TextEncoder().encode(group));
+    }
     node.words[at + L.R_REFS]++;
   }
   node.unlock();

@@ -12,7 +12,7 @@ import { dropSlotLocked } from '../swap/storage.ts';
 import { cancelLocked, dropCleanCopyLocked } from '../swap/swap-out.ts';
 import { slotWordLocked } from '../swap/swap-table.ts';
 import type { Memory } from './memory.ts';
-import { findLeaf, freeDirectoriesLocked, freeLeafLocked, nextLeafChunk, regionAt } from './page-table.ts';
+import { findLeaf, freeDirectoriesLocked, freeLeafLocked, nextLeafChunk, regionAt } from '../page-table/page-table.ts';
 
 /** Entries cleared in one hold of the lock. */
 const UNMAP_BATCH = 64;

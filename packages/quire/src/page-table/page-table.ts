@@ -45,11 +45,25 @@ export function ensureLeafLocked(node: Node, region: number, chunk: number, gfp:
   if (lower === NO_PFN) return NO_LEAF;
   const at = lower * PAGE_WORDS + (chunk & 1023);
   if (words[at] === 0) {
-    const leaf = allocTableLocked(node, SLAB_2K, gfp);
+    const leaf = isFile(node, region) ? allocFileLeaf(node, region, chunk, gfp) : allocTableLocked(node, SLAB_2K, gfp);
     if (leaf === NO_LEAF) return NO_LEAF;
     Atomics.store(words, at, leaf);
   }
   return words[at] as WordIndex;
+}
+
+/** A file's leaf keeps the state of its blocks beside the entries (layout.ts, FL_…): a whole frame. */
+function allocFileLeaf(node: Node, region: number, chunk: number, gfp: number): WordIndex {
+  const pfn = allocTableFrameLocked(node, gfp);
+  if (pfn === NO_PFN) return NO_LEAF;
+  const leaf = (pfn * PAGE_WORDS) as WordIndex;
+  node.words[leaf + L.FL_REGION] = region;
+  node.words[leaf + L.FL_CHUNK] = chunk;
+  return leaf;
+}
+
+export function isFile(node: Node, region: number): boolean {
+  return node.words[regionAt(region) + L.R_KIND] === L.REGION_FILE;
 }
 
 function ensureDirectory(node: Node, at: number, gfp: number): Pfn {
@@ -77,7 +91,8 @@ export function freeLeafLocked(node: Node, region: number, chunk: number): void 
   announce(words, regionAt(region) + L.R_GENERATION);
   // Readers check the generation of node 0; the leaf's own node keeps one too, for faults under its lock.
   if (node.home !== words) announce(node.home, regionAt(region) + L.R_GENERATION);
-  freeTableLocked(node, SLAB_2K, leaf);
+  if (isFile(node, region)) freeTableFrameLocked(node, (leaf / PAGE_WORDS) as Pfn);
+  else freeTableLocked(node, SLAB_2K, leaf);
 }
 
 /** The next chunk at or after `from` that has a leaf, −1 when there is none. Skips empty directories whole. */
