@@ -1,7 +1,7 @@
 /**
  * The node lock: one word, free = 0, else owner thread id (1…255) with CONTENDED set while somebody sleeps on it.
  *
- * Held for at most a few microseconds, never across compression, I/O or a wait, so spinning comes first; a holder
+ * Held for microseconds, 30 at most, never across compression, I/O or a wait, so spinning comes first; a holder
  * that lost its processor is waited for with Atomics.wait. Lock order: node locks in ascending node number; nothing
  * else is taken under one.
  *
@@ -15,10 +15,10 @@ import { assert } from '../base/assert.ts';
 const CONTENDED = 0x100;
 const OWNER_MASK = 0xff;
 /**
- * Long enough to outlast an ordinary hold (≤ 3 µs), short enough not to burn a time slice when the holder was
+ * Some 40 µs: long enough to outlast a batch being published, short enough not to burn a time slice when the holder was
  * preempted.
  */
-const SPINS = 1000;
+const SPINS = 20_000;
 /** A sleeper looks again by itself, so that a lost wake-up costs a delay and never a hang. */
 const SLEEP_MS = 2;
 /**

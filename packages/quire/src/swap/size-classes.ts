@@ -1,5 +1,5 @@
 /**
- * Size classes of the compressed pool (after mm/zsmalloc.c). A class is an object size and a zspage of 1…4 frames
+ * Size classes of the compressed pool (after mm/zsmalloc.c). A class is an object size and a zspage of 1…5 frames
  * chosen so that little is left over; classes that would hold the same number of objects in the same number of frames
  * are one class with the largest such size.
  */
@@ -10,7 +10,7 @@ export const OBJECT_BYTES_MIN = 64;
  * class).
  */
 export const OBJECT_BYTES_MAX = 3264;
-const CHAIN_MAX = 4;
+const CHAIN_MAX = 5;
 
 export interface SizeClass {
   readonly bytes: number;
