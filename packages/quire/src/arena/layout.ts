@@ -43,6 +43,9 @@ export const STATE_CLOSED = 2;
 export const MIGRATE_UNMOVABLE = 0;
 export const MIGRATE_MOVABLE = 1;
 export const MIGRATE_TYPES = 2;
+/** Pageblock word: migrate type, and the lowest order for which compaction found nothing to do in it (0 none). */
+export const BLOCK_TYPE_MASK = 0xf;
+export const BLOCK_SKIP_SHIFT = 4;
 
 let cursor = 0;
 function words(count: number): number {
@@ -81,6 +84,9 @@ export const H_STATE = words(1);
 export const H_KCOMPRESSD = words(1);
 /** Slots that may exist at all (`swap: []` makes it 0). */
 export const H_SLOTS_MAX = words(1);
+export const H_WMARK_COPY = words(1);
+/** Who compacts when a large block is wanted: a code of compaction/policy.ts. */
+export const H_COMPACTION = words(1);
 
 /* Words that change, grouped by who writes them. */
 export const H_LOCK = line();
@@ -121,13 +127,37 @@ export const H_CLEAN_COPIES = words(1);
 export const H_REGION_PAGES = words(1);
 /** First granule + 1 of the batch that the demoter or cleaner is writing, 0 when none. */
 export const H_FILE_BATCH = words(1);
+/** Frame that was last looked at for a copy ahead of need, 0 none: it is on the inactive list. */
+export const H_COPY_CURSOR = words(1);
 /** Page cache: cached pages; of these dirty (changed without the lock, atomically), and under writeback. */
 export const H_PC_PAGES = words(1);
 export const H_PC_DIRTY = words(1);
 export const H_PC_WRITEBACK = words(1);
+/** Frames that kswapd keeps free beyond its marks, for kcompactd to work with. */
+export const H_WMARK_BOOST = words(1);
+/** Compaction: where its scanner stands (a frame, 0: at the bottom), and how long it is put off after failing. */
+export const H_COMPACT_MIGRATE = words(1);
+export const H_COMPACT_CONSIDERED = words(1);
+export const H_COMPACT_SHIFT = words(1);
+export const H_COMPACT_FAILED = words(1); // lowest order that is put off, 0 none
+export const H_COMPACT_FLUSH = words(1); // 1: the scanner has been everywhere, skip marks are to be taken back
+export const H_KCOMPACTD_ORDER = words(1); // largest order asked of kcompactd since it last looked
+/** Stock of free blocks, by order: folios asked for and not had (decaying, 1/256), blocks to be kept; requests since the last decay. */
+export const H_STOCK_ASKED = words(10);
+export const H_STOCK_MISSED = words(10);
+export const H_STOCK_TARGET = words(10);
+export const H_STOCK_REQUESTS = words(1);
 /** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
 export const H_FLUSHER_WAKE = line();
 export const H_FLUSHERS = words(1);
+/** Dirty pages of this node above which writers help and from which on the flusher works; 0, 0: nobody has set them. */
+export const H_DIRTY_LIMIT = words(1);
+export const H_DIRTY_BACKGROUND = words(1);
+/** Node 0: age from which on dirty pages are written back, and how often the flusher looks, in milliseconds. */
+export const H_DIRTY_EXPIRE_MS = words(1);
+export const H_DIRTY_WRITEBACK_MS = words(1);
+/** Reclaim met dirty pages of this node: the flusher writes a batch of them back, whatever the limits say. */
+export const H_FLUSH_WANTED = words(1);
 export const H_KCOMPACTD_WAKE = line();
 export const H_KCOMPACTDS = words(1);
 
@@ -201,11 +231,13 @@ export const FL_WRITEBACK = 544; // 16 words: being written, under the writeback
 export const FL_REGION = 560;
 export const FL_CHUNK = 561; // the node's own number of the chunk
 export const FL_PRESENT = 562; // entries that are not PTE_NONE
-/** On the inode's list of dirty leaves of this node: LISTED 1, next leaf (word index, 0 ends). Under the node lock. */
+/** On the inode's ring of dirty leaves of this node: LISTED 1, the leaf listed next (word index). Under the node lock. */
 export const FL_LISTED = 563;
 export const FL_NEXT_DIRTY = 564;
 /** When the leaf was listed: milliseconds, modulo 2^31. */
 export const FL_DIRTIED_MS = 565;
+/** I_LIST_SERIAL when it was listed. */
+export const FL_LIST_SERIAL = 566;
 
 /* Inode of an open file: words from its control frame, in node 0. */
 export const I_LOCK = 0; // inode lock: writers, truncate (i_rwsem); 16 words apart from what readers load
@@ -223,12 +255,16 @@ export const I_SYNC_DONE = 40;
 export const I_DIRTY_PAGES = 41; // of all nodes
 export const I_MTIME_LOW = 42; // of the file as it was last seen on disk: nanoseconds, 64 bits
 export const I_MTIME_HIGH = 43;
-export const I_RETRY_MS = 44; // after an error: background writeback leaves the file alone until then
+export const I_RETRY_MS = 44; // after an error: background writeback leaves the file alone until then, 0 none
+export const I_LIST_SERIAL = 45; // counts leaves being listed as dirty: what a `sync` must wait for has at most its number
+/** The sync under way: the ticket it will have served, and the last list serial it covers. Under the writeback lock. */
+export const I_SYNC_TICKET = 46;
+export const I_SYNC_SERIAL = 47;
 /** What the holder of the writeback lock is writing: node, leaf (0 none), which of its pages. For who buries it. */
 export const I_BATCH_NODE = 48;
 export const I_BATCH_LEAF = 49;
 export const I_BATCH_PAGES = 50; // 16 words
-/** First dirty leaf of each node. */
+/** Newest dirty leaf of each node; its next is the oldest. */
 export const I_DIRTY_LEAVES = 128;
 
 /** Frame table: arrays in this order, one word per frame each. */

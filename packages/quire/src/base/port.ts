@@ -20,8 +20,12 @@ export interface FileIo {
   readv(fd: number, targets: readonly Uint8Array[], position: number): number;
   writev(fd: number, sources: readonly Uint8Array[], position: number): number;
   readvAsync(fd: number, targets: readonly Uint8Array[], position: number): Promise<number>;
-  /** Milliseconds of a clock that only goes forward. */
+  /** Cuts the file off at `size` bytes, or extends it by a hole. Blocks. */
+  truncate(fd: number, size: number): void;
+  /** Milliseconds of a clock that only goes forward, the same for all threads. */
   now(): number;
+  /** Resolves after `ms` milliseconds, with 0 when others have had their turn. Keeps the process alive till then. */
+  pause(ms: number): Promise<void>;
 }
 
 export interface Port {

@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import { KIND_NEW, setKindLocked } from '../arena/frame.ts';
+import { KIND_NEW, KIND_REGION, setKindLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { NO_PFN, ORDER_MAX, type Pfn } from '../base/units.ts';
 import { createTestInstance } from '../testing/test-instance.ts';
-import { checkBuddy, freeBlocks, giveBlockLocked, takeBlockLocked, typeOf } from './buddy.ts';
+import {
+  checkBuddy,
+  freeBlocks,
+  giveBlockLocked,
+  isolateBlockLocked,
+  listAt,
+  setTypeLocked,
+  takeBlockLocked,
+  takeFrontLocked,
+  typeOf,
+} from './buddy.ts';
 
 /** The node all heaps of this file are made in; each starts with every frame taken. */
 const instance = createTestInstance({ bytes: L.NODE_BYTES_MIN, areas: 1 });
@@ -97,19 +107,85 @@ describe('buddy', () => {
     });
   });
 
-  it('falls back to the other migrate type, and claims the pageblock from order 4 up', () => {
+  it('unmovable memory claims a pageblock where most is free or unmovable, from any order', () => {
+    for (const order of [0, 1, 4]) {
+      onHeap(16, (first) => {
+        // The rest of the pageblock is private, which counts as unmovable.
+        const pfn = take(node, order, L.MIGRATE_UNMOVABLE);
+        assert.equal(typeOf(node, pfn), L.MIGRATE_UNMOVABLE);
+        checkBuddy(node);
+        give(node, { pfn, order });
+        assert.equal(checkBuddy(node), 16);
+        setTypeLocked(node, first as Pfn, L.MIGRATE_MOVABLE);
+        assert.equal(checkBuddy(node), 16);
+      });
+    }
+  });
+
+  it('movable memory claims from order 4 up, where most is free or movable; below, it takes a block alone', () => {
+    const typeAfter = (frames: number, kind: number): number => {
+      let type = -1;
+      onHeap(frames, (first) => {
+        setTypeLocked(node, first as Pfn, L.MIGRATE_UNMOVABLE);
+        amongst(kind, first, frames, () => {
+          const pfn = take(node, 0, L.MIGRATE_MOVABLE);
+          type = typeOf(node, pfn);
+          give(node, { pfn, order: 0 });
+          assert.equal(checkBuddy(node), frames);
+        });
+        setTypeLocked(node, first as Pfn, L.MIGRATE_MOVABLE);
+      });
+      return type;
+    };
+    assert.equal(typeAfter(16, KIND_REGION), L.MIGRATE_MOVABLE);
+    assert.equal(typeAfter(16, KIND_NEW), L.MIGRATE_UNMOVABLE, 'too little of it suits');
+    assert.equal(typeAfter(8, KIND_REGION), L.MIGRATE_UNMOVABLE, 'nothing of order 4 is free');
+  });
+
+  it('a block alone is the smallest that fits, so large ones of the other type stay whole', () => {
     onHeap(16, (first) => {
-      const pfn = take(node, 1, L.MIGRATE_UNMOVABLE);
-      assert.equal(typeOf(node, pfn), L.MIGRATE_UNMOVABLE);
-      checkBuddy(node);
-      give(node, { pfn, order: 1 });
-      assert.equal(checkBuddy(node), 16);
-      node.words[node.blocksAt + (first >> 9)] = L.MIGRATE_MOVABLE;
+      const held = Array.from({ length: 8 }, () => take(node, 0, L.MIGRATE_MOVABLE));
+      // One frame here, and a block of eight there, both of the other type; too little for a claim.
+      setTypeLocked(node, first as Pfn, L.MIGRATE_UNMOVABLE);
+      give(node, { pfn: held[3], order: 0 });
+      amongst(KIND_NEW, first, 16, () => {
+        assert.equal(take(node, 0, L.MIGRATE_MOVABLE), held[3]);
+        assert.equal(freeBlocks(node, 3), 1);
+      });
+      for (const pfn of held) give(node, { pfn, order: 0 });
+      setTypeLocked(node, first as Pfn, L.MIGRATE_MOVABLE);
     });
-    onHeap(8, () => {
-      const pfn = take(node, 0, L.MIGRATE_UNMOVABLE);
-      assert.equal(typeOf(node, pfn), L.MIGRATE_MOVABLE, 'below order 4 the pageblock keeps its type');
-      give(node, { pfn, order: 0 });
+  });
+
+  it('a change of type moves the free blocks, and forgets what compaction noted', () => {
+    onHeap(12, (first) => {
+      const at = node.blocksAt + Math.floor(first / 512);
+      node.words[at] |= 3 << L.BLOCK_SKIP_SHIFT;
+      assert.equal(typeOf(node, first as Pfn), L.MIGRATE_MOVABLE);
+      setTypeLocked(node, first as Pfn, L.MIGRATE_UNMOVABLE);
+      assert.equal(node.words[at], L.MIGRATE_UNMOVABLE);
+      assert.equal(node.words[listAt(L.MIGRATE_UNMOVABLE, 3)], first);
+      assert.equal(node.words[listAt(L.MIGRATE_MOVABLE, 3)], 0);
+      assert.equal(checkBuddy(node), 12);
+      setTypeLocked(node, first as Pfn, L.MIGRATE_MOVABLE);
+    });
+  });
+
+  it('gives out the front of a named block, or all of it', () => {
+    onHeap(16, (first) => {
+      takeFrontLocked(node, first as Pfn, 1);
+      setKindLocked(node, first as Pfn, KIND_NEW, 1);
+      assert.equal(checkBuddy(node), 14);
+      assert.deepEqual(
+        [1, 2, 3].map((order) => freeBlocks(node, order)),
+        [1, 1, 1],
+      );
+      assert.equal(isolateBlockLocked(node, (first + 8) as Pfn), 3);
+      setKindLocked(node, (first + 8) as Pfn, KIND_NEW, 3);
+      assert.equal(checkBuddy(node), 6);
+      assert.throws(() => isolateBlockLocked(node, first as Pfn), /a free block begins here/);
+      give(node, { pfn: first as Pfn, order: 1 });
+      give(node, { pfn: (first + 8) as Pfn, order: 3 });
     });
   });
 
@@ -154,6 +230,20 @@ describe('buddy', () => {
     );
   });
 });
+
+/** As if all other frames of the heap's pageblock were of this kind. */
+function amongst(kind: number, first: number, frames: number, work: () => void): void {
+  const start = Math.max(first - (first % 512), node.firstFree);
+  const end = Math.min(first - (first % 512) + 512, node.frames);
+  const before = node.words.slice(node.kindAt + start, node.kindAt + end);
+  for (let pfn = start; pfn < end; pfn++) {
+    if (pfn < first || pfn >= first + frames) setKindLocked(node, pfn as Pfn, kind);
+  }
+  work();
+  for (let pfn = start; pfn < end; pfn++) {
+    if (pfn < first || pfn >= first + frames) node.words[node.kindAt + pfn] = before[pfn - start];
+  }
+}
 
 /** Depth first: from each state every take (order 0…4, both types) and every give that is possible. */
 function explore(frames: number, first: number, held: readonly Block[], depth: number): void {

@@ -14,7 +14,7 @@ import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { NO_PFN, type Pfn } from '../base/units.ts';
 import { giveBlockLocked, takeBlockLocked } from './buddy.ts';
-import { GFP_KSWAPD_RECLAIM, GFP_MEMALLOC } from './gfp.ts';
+import { GFP_KSWAPD_RECLAIM, GFP_MEMALLOC, GFP_NODRAIN } from './gfp.ts';
 
 const CACHE_BATCH = 16;
 const CACHE_MAX = 48;
@@ -26,12 +26,13 @@ const CACHE_MAX = 48;
 export function allocLocked(node: Node, order: number, type: number, gfp: number, kind: number): Pfn {
   const { words } = node;
   const free = words[L.H_FREE_FRAMES];
-  if ((gfp & GFP_KSWAPD_RECLAIM) !== 0 && free <= words[L.H_WMARK_LOW]) wakeKswapd(node);
+  if ((gfp & GFP_KSWAPD_RECLAIM) !== 0 && free <= words[L.H_WMARK_LOW] + words[L.H_WMARK_BOOST]) wakeKswapd(node);
   if ((gfp & GFP_MEMALLOC) === 0 && free - (1 << order) < words[L.H_WMARK_MIN]) return NO_PFN;
   if (free < 1 << order) return NO_PFN;
   const cached = order === 0 && type === L.MIGRATE_MOVABLE;
   let pfn = cached ? takeCached(node) : takeBlockLocked(node, order, type);
-  if (pfn === NO_PFN && drainCachesLocked(node) > 0) pfn = takeBlockLocked(node, order, type);
+  if (pfn === NO_PFN && (gfp & GFP_NODRAIN) === 0 && drainCachesLocked(node) > 0)
+    pfn = takeBlockLocked(node, order, type);
   if (pfn === NO_PFN) return NO_PFN;
   words[L.H_FREE_FRAMES] = free - (1 << order);
   setKindLocked(node, pfn, kind, order);
@@ -52,6 +53,16 @@ export function freeLocked(node: Node, pfn: Pfn): void {
     return;
   }
   putCached(node, pfn);
+}
+
+/** As `freeLocked`, to the buddy lists at once: what compaction frees has to merge. */
+export function freeToBuddyLocked(node: Node, pfn: Pfn): void {
+  const order = orderOf(node, pfn);
+  node.words[L.H_FREE_FRAMES] += 1 << order;
+  node.words[node.slotAt + pfn] = 0;
+  node.words[node.touchAt + pfn] = 0;
+  setKindLocked(node, pfn, 0);
+  giveBlockLocked(node, pfn, order);
 }
 
 /** Wakes kswapd if it sleeps. A notify is a system call, so it is made only on the 0 → 1 edge. */
