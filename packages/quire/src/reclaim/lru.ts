@@ -1,5 +1,5 @@
 /**
- * Two LRU lists of mapped frames a node, active and inactive, linked through the frame table (mm/vmscan.c, mm/swap.c).
+ * Two LRU lists a node of mapped frames and of heads of a file's folios, active and inactive, linked through the frame table (mm/vmscan.c, mm/swap.c).
  *
  *   new page ──► inactive head            inactive tail, touched ──► active head
  *                                         inactive tail, idle    ──► reclaim takes it
@@ -9,7 +9,15 @@
  * Everything here runs under the node lock.
  */
 
-import { KIND_MASK, KIND_REGION, LRU_ACTIVE, LRU_INACTIVE, LRU_MASK, LRU_SHIFT } from '../arena/frame.ts';
+import {
+  KIND_MASK,
+  KIND_PAGECACHE,
+  KIND_REGION,
+  LRU_ACTIVE,
+  LRU_INACTIVE,
+  LRU_MASK,
+  LRU_SHIFT,
+} from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
@@ -42,6 +50,8 @@ export function lruRemoveLocked(node: Node, pfn: Pfn): void {
   else words[node.nextAt + prev] = next;
   if (next === 0) words[at + 1] = prev;
   else words[node.prevAt + next] = prev;
+  // What is towards the tail has been looked at too (swap/copy-ahead.ts).
+  if (words[L.H_COPY_CURSOR] === pfn) words[L.H_COPY_CURSOR] = next;
   words[node.kindAt + pfn] = words[node.kindAt + pfn] & ~LRU_MASK;
   words[L.H_LRU_SIZES + list - 1]--;
 }
@@ -78,15 +88,18 @@ export function refillInactiveLocked(node: Node, limit: number): void {
 
 /** Walks both lists; for tests. */
 export function checkLru(node: Node): void {
+  let hasCursor = node.words[L.H_COPY_CURSOR] === 0;
   for (const list of [LRU_INACTIVE, LRU_ACTIVE]) {
     let count = 0;
     let prev = 0;
     const at = L.H_LRU_HEADS + (list - 1) * 2;
     for (let pfn = node.words[at]; pfn !== 0; pfn = node.words[node.nextAt + pfn]) {
       const kind = node.words[node.kindAt + pfn];
-      assert((kind & KIND_MASK) === KIND_REGION, 'LRU holds mapped frames', pfn, kind);
+      const isMapped = (kind & KIND_MASK) === KIND_REGION || (kind & KIND_MASK) === KIND_PAGECACHE;
+      assert(isMapped, 'LRU holds mapped frames and heads of folios', pfn, kind);
       assert((kind & LRU_MASK) >> LRU_SHIFT === list, 'frame knows its list', pfn, kind);
       assert(node.words[node.prevAt + pfn] === prev, 'LRU back link', pfn, prev);
+      if (pfn === node.words[L.H_COPY_CURSOR]) hasCursor = list === LRU_INACTIVE;
       prev = pfn;
       count++;
       assert(count <= node.frames, 'LRU loops', list);
@@ -94,4 +107,5 @@ export function checkLru(node: Node): void {
     assert(node.words[at + 1] === prev, 'LRU tail', list, prev);
     assert(count === lruSize(node, list), 'LRU size', count, lruSize(node, list));
   }
+  assert(hasCursor, 'copy cursor on the inactive list', node.words[L.H_COPY_CURSOR]);
 }

@@ -9,13 +9,13 @@ import { isSwapped, slotFromPte } from '../arena/pte.ts';
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
+import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import { FILE_OBJECT_BYTES_MAX } from '../swap/file-object.ts';
 import { fileOffset } from '../swap/file-segments.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { faultFromFile } from './fault.ts';
 import type { Memory } from './memory.ts';
-import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import type { RegionSpace } from './region-space.ts';
 import { decodeFileObject, lastIo, READ_IO, READ_OK, readError } from './swap-in.ts';
 

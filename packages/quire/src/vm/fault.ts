@@ -30,18 +30,22 @@ import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_MEMALLOC, GFP_USER } from '../page-alloc/gfp.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
+import { ensureLeafLocked, findLeaf, regionAt } from '../page-table/page-table.ts';
 import { lruAddLocked } from '../reclaim/lru.ts';
+import { wantsCopies } from '../swap/copy-ahead.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
 import { dropCleanCopyLocked, rescueLocked } from '../swap/swap-out.ts';
 import { freeSlotLocked, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import type { Memory } from './memory.ts';
-import { ensureLeafLocked, findLeaf, regionAt } from '../page-table/page-table.ts';
 import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
 
 /** A page may be snatched away between two looks; more often than this in a row is a broken invariant, not bad luck. */
 const ATTEMPTS_MAX = 10_000;
+
+/** A daemon asleep hears of memory filling up once in so many faults of a thread. */
+const FAULTS_PER_WAKE = 256;
 
 /** Fills a private frame before it is mapped: `target` is its first byte in `node.bytes`. */
 export type PageFiller = (node: Node, target: number) => void;
@@ -60,7 +64,7 @@ export function faultWrite(
   filler?: PageFiller,
 ): Pfn {
   const node = memory.nodes[n];
-  node.counters[C.pgfault]++;
+  if ((++node.counters[C.pgfault] & (FAULTS_PER_WAKE - 1)) === 0) wakeForCopies(node);
   filled.done = false;
   let isFull = false;
   if (memory.inlineDaemons !== undefined && Atomics.load(node.words, L.H_KSWAPD_WAKE) !== 0) memory.inlineDaemons();
@@ -92,6 +96,11 @@ export function faultWrite(
     if (done) return fresh;
   }
   throw new QuireError('ERR_QUIRE_FAILED', 'a page fault made no progress');
+}
+
+/** A wake-up is a system call where somebody sleeps: not for every fault. */
+function wakeForCopies(node: Node): void {
+  if (node.words[L.H_KCOMPRESSD] > 0 && wantsCopies(node)) node.wakeDaemons();
 }
 
 /**

@@ -2,19 +2,24 @@
 
 import {
   FROZEN,
+  headOf,
   KIND_CACHED,
   KIND_MASK,
+  KIND_PAGECACHE,
+  KIND_PAGECACHE_TAIL,
   KIND_RAW,
   KIND_REGION,
   KIND_TABLE,
   KIND_THREAD,
   KIND_ZS,
   KIND_ZS_TAIL,
+  orderOf,
 } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { pteFromFrame } from '../arena/pte.ts';
+import { pteFromFolio, pteFromFrame } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
+import type { Pfn } from '../base/units.ts';
 import { checkBuddy } from '../page-alloc/buddy.ts';
 import { checkLru } from '../reclaim/lru.ts';
 import { checkFileSegments } from '../swap/file-segments.ts';
@@ -44,6 +49,12 @@ export function checkNode(node: Node): void {
     counts[KIND_ZS],
     node.words[L.H_ZS_FRAMES],
   );
+  assert(
+    counts[KIND_PAGECACHE] + counts[KIND_PAGECACHE_TAIL] === node.words[L.H_PC_PAGES],
+    'pages of files',
+    counts[KIND_PAGECACHE] + counts[KIND_PAGECACHE_TAIL],
+    node.words[L.H_PC_PAGES],
+  );
   assert(counts[KIND_RAW] === node.words[L.H_RAW_FRAMES], 'raw frames', counts[KIND_RAW], node.words[L.H_RAW_FRAMES]);
   assert(
     counts[KIND_TABLE] === node.words[L.H_TABLE_FRAMES],
@@ -59,12 +70,30 @@ function countKinds(node: Node): number[] {
   for (let pfn = node.firstFree; pfn < node.frames; pfn++) {
     const kind = words[node.kindAt + pfn] & KIND_MASK;
     counts[kind]++;
-    if (kind === KIND_REGION) {
+    if (kind === KIND_PAGECACHE || kind === KIND_PAGECACHE_TAIL) checkFolioFrame(node, pfn as Pfn, kind);
+    else if (kind === KIND_REGION) {
       assert(words[words[node.ownerAt + pfn]] === pteFromFrame(pfn as never), 'frame and entry name each other', pfn);
       assert(words[node.pinAt + pfn] >= 0, 'mapped frame is not frozen', pfn);
     } else assert(words[node.pinAt + pfn] === FROZEN, 'unmapped frame is frozen', pfn, words[node.pinAt + pfn]);
   }
   return counts;
+}
+
+/** A frame of a folio: its head's owner leads to an entry that names this frame, and only heads can be pinned. */
+function checkFolioFrame(node: Node, pfn: Pfn, kind: number): void {
+  const { words } = node;
+  const order = orderOf(node, pfn);
+  const head = headOf(pfn, order);
+  assert((kind === KIND_PAGECACHE) === (pfn === head), 'head and tails of a folio', pfn, order);
+  assert(orderOf(node, head) === order, 'one order a folio', pfn, order);
+  assert(
+    words[words[node.ownerAt + head] + pfn - head] === pteFromFolio(pfn, order),
+    'folio and entry agree',
+    pfn,
+    head,
+  );
+  if (pfn === head) assert(words[node.pinAt + pfn] >= 0, 'head of a folio is not frozen', pfn, words[node.pinAt + pfn]);
+  else assert(words[node.pinAt + pfn] === FROZEN, 'tail of a folio is frozen', pfn, words[node.pinAt + pfn]);
 }
 
 /** After every region is closed: nothing but tables of the instance itself is left. Throws AssertionError. */

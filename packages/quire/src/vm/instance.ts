@@ -42,6 +42,7 @@ export function formatInstance(
     words[L.H_WMARK_MIN] = marks.min;
     words[L.H_WMARK_LOW] = marks.low;
     words[L.H_WMARK_HIGH] = marks.high;
+    words[L.H_WMARK_COPY] = marks.copy;
     words[L.H_RING_ENTRIES] = ringEntriesFor(node.frames);
     words[L.H_KCOMPRESSD] = shape.kcompressd;
     words[L.H_SLOTS_MAX] = shape.hasSwap ? L.SLOTS_MAX : 0;

@@ -6,7 +6,7 @@ import { H_STATE, STATE_FAILED, STATE_OPEN } from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { AssertionError } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
-import type { Device } from '../base/port.ts';
+import type { Device, FileIo } from '../base/port.ts';
 import { Reclaimer } from '../swap/reclaimer.ts';
 
 export class Memory {
@@ -21,11 +21,24 @@ export class Memory {
    */
   inlineDaemons: (() => void) | undefined;
 
+  /** Files behind the page cache; set before the first one is opened. */
+  files: FileIo | undefined;
+
   constructor(nodes: readonly Node[], device: Device | undefined, hasSwap: boolean) {
     this.nodes = nodes;
     this.device = device;
     this.hasSwap = hasSwap;
     this.reclaimers = nodes.map((node) => new Reclaimer(node, device));
+  }
+
+  /**
+   * What direct reclaim may do about dirty pages of files in node n: write a batch back, if that can be had without
+   * waiting for a lock. True when it did.
+   */
+  set writeBack(write: ((n: number) => boolean) | undefined) {
+    for (const [n, reclaimer] of this.reclaimers.entries()) {
+      reclaimer.writeBack = write === undefined ? undefined : () => write(n);
+    }
   }
 
   /**

@@ -17,17 +17,16 @@ import {
   tryPin,
   unpin,
 } from '../arena/frame.ts';
-import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromPte, pteFromFrame } from '../arena/pte.ts';
 import { outOfRange, QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, NO_PFN, PAGE_BYTES, type Pfn } from '../base/units.ts';
-import { GFP_USER } from '../page-alloc/gfp.ts';
-import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
+import { allocFolio } from '../compaction/alloc-folio.ts';
+import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { findLeaf } from '../page-table/page-table.ts';
 import { lruAddLocked, lruRemoveLocked } from '../reclaim/lru.ts';
 import { faultWrite, needMemory } from './fault.ts';
 import type { Memory } from './memory.ts';
-import { findLeaf } from '../page-table/page-table.ts';
 import type { RegionSpace } from './region-space.ts';
 
 export interface HeldRange {
@@ -35,9 +34,6 @@ export interface HeldRange {
   readonly pfns: Pfn[];
   readonly bytes: Uint8Array;
 }
-
-/** Tries for a contiguous block before giving up: each reclaims some memory. */
-const BLOCK_TRIES = 16;
 
 /**
  * Throws ERR_QUIRE_RANGE when the range leaves its aligned block, ERR_QUIRE_OUT_OF_MEMORY when no block can be had or
@@ -97,18 +93,19 @@ function moveToBlock(
 /** A block, taken apart into frames of order 0. */
 function takeBlock(memory: Memory, n: number, order: number): Pfn {
   const node = memory.nodes[n];
-  for (let attempt = 0; attempt < BLOCK_TRIES; attempt++) {
-    node.lock();
-    const block = allocLocked(node, order, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
-    for (let i = 0; block !== NO_PFN && i < 1 << order; i++) {
-      setKindLocked(node, (block + i) as Pfn, KIND_NEW);
-      node.words[node.prevAt + block + i] = node.thread;
-    }
-    node.unlock();
-    if (block !== NO_PFN) return block;
+  const block = allocFolio(memory, n, order, order);
+  if (block === NO_PFN) {
+    // Throws when all is full.
     needMemory(memory, n, 1 << order);
+    throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no contiguous block of memory for the pin');
   }
-  throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no contiguous block of memory for the pin');
+  node.lock();
+  for (let i = 0; i < 1 << order; i++) {
+    setKindLocked(node, (block + i) as Pfn, KIND_NEW);
+    node.words[node.prevAt + block + i] = node.thread;
+  }
+  node.unlock();
+  return block;
 }
 
 /** Our pin is the only one, or it cannot move. */

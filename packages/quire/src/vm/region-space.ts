@@ -23,6 +23,7 @@ import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts'
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
+import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import { advanceAge, ageBucket, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
@@ -30,7 +31,6 @@ import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
 import type { Memory } from './memory.ts';
 import type { PageSpace, PageView } from './page-space.ts';
 import { createPageView } from './page-space.ts';
-import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
 import { discardRange } from './unmap.ts';
 

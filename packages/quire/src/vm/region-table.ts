@@ -10,9 +10,9 @@ import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, NO_PFN, type Pfn } from '../base/units.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocTableFrameLocked, freeTableFrameLocked } from '../page-alloc/table-slab.ts';
+import { regionAt } from '../page-table/page-table.ts';
 import { needMemory } from './fault.ts';
 import type { Memory } from './memory.ts';
-import { regionAt } from '../page-table/page-table.ts';
 import { destroyRegion } from './unmap.ts';
 
 /** Others may take what was reclaimed for us; this often in a row is not bad luck. */
@@ -92,6 +92,13 @@ function formatLocked(node: Node, at: number, name: Uint8Array, chunks: number, 
 
 /** Gives up one use; the last one frees everything the region holds. Returns true when it did. */
 export function closeRegion(memory: Memory, region: number): boolean {
+  if (!leaveRegion(memory, region)) return false;
+  removeRegion(memory, region);
+  return true;
+}
+
+/** Gives up one use. True when it was the last: nobody finds the region any more, and the caller removes it. */
+export function leaveRegion(memory: Memory, region: number): boolean {
   const node = memory.nodes[0];
   const at = regionAt(region);
   node.lock();
@@ -99,17 +106,28 @@ export function closeRegion(memory: Memory, region: number): boolean {
   assert(refs >= 0, 'region closed once a use', region, refs);
   if (refs === 0) node.words[at + L.R_STATE] = STATE_CLOSING;
   node.unlock();
-  if (refs > 0) return false;
+  return refs === 0;
+}
+
+/** Frees everything a region holds that its last user left. */
+export function removeRegion(memory: Memory, region: number): void {
+  const node = memory.nodes[0];
+  const at = regionAt(region);
   Atomics.add(node.words, at + L.R_GENERATION, 1);
   // What could not go keeps its slot, closing, until the instance closes (clearPins).
-  if (!destroyRegion(memory, region, node.words[at + L.R_CHUNKS_LOW])) return true;
+  if (!destroyRegion(memory, region, node.words[at + L.R_CHUNKS_LOW])) return;
   node.lock();
   const control = node.words[at + L.R_CONTROL] as Pfn;
   if (control !== NO_PFN) freeTableFrameLocked(node, control);
   node.words[at + L.R_CONTROL] = 0;
   Atomics.store(node.words, at + L.R_STATE, STATE_FREE);
   node.unlock();
-  return true;
+}
+
+/** Is the region open as a file? For those who found it in the table and hold no use of it; node 0 locked. */
+export function isOpenFileLocked(node: Node, region: number): boolean {
+  const at = regionAt(region);
+  return node.words[at + L.R_STATE] === STATE_USED && node.words[at + L.R_KIND] === L.REGION_FILE;
 }
 
 /**

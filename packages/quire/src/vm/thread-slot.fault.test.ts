@@ -8,7 +8,7 @@ import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { reserveLocked } from '../swap/file-segments.ts';
 import { ringLength, ringPopLocked } from '../swap/ring.ts';
-import { claimLocked, isolateLocked } from '../swap/swap-out.ts';
+import { claimLocked, createIsolateResult, isolateLocked } from '../swap/swap-out.ts';
 import { makePage } from '../testing/page-data.ts';
 import { createTestInstance, locked, type TestInstance, type TestThread } from '../testing/test-instance.ts';
 import type { RegionSpace } from './region-space.ts';
@@ -47,7 +47,7 @@ function bury({ instance, dead, space }: Scene): void {
 
 function isolate(node: TestThread['nodes'][0], limit: number): number[] {
   const out = new Int32Array(limit);
-  const result = { freed: 0, isolated: 0, scanned: 0 };
+  const result = createIsolateResult();
   locked(node, () => isolateLocked(node, limit, out, result));
   assert.equal(result.isolated, limit);
   return [...out];

@@ -7,7 +7,15 @@
  * find later.
  */
 
-import { KIND_COMPRESSING, KIND_MASK, KIND_NEW, KIND_QUEUED, KIND_REGION, KIND_THREAD } from '../arena/frame.ts';
+import {
+  KIND_COMPRESSING,
+  KIND_MASK,
+  KIND_NEW,
+  KIND_PAGECACHE,
+  KIND_QUEUED,
+  KIND_REGION,
+  KIND_THREAD,
+} from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { ownerOf, release } from '../arena/node-lock.ts';
@@ -110,7 +118,9 @@ export function buryThread(nodes: readonly Node[], index: number): boolean {
 export function clearPins(nodes: readonly Node[]): void {
   for (const node of nodes) {
     for (let pfn = node.firstFree; pfn < node.frames; pfn++) {
-      if ((node.words[node.kindAt + pfn] & KIND_MASK) === KIND_REGION) Atomics.store(node.words, node.pinAt + pfn, 0);
+      const kind = node.words[node.kindAt + pfn] & KIND_MASK;
+      // Tails of folios are frozen, and stay so.
+      if (kind === KIND_REGION || kind === KIND_PAGECACHE) Atomics.store(node.words, node.pinAt + pfn, 0);
     }
   }
 }

@@ -3,16 +3,25 @@
 import { bumpVersionLocked, freezeLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts';
+import { frameFromFolioPte, frameFromPte, isPresent, orderFromPte, PTE_NONE, slotFromPte } from '../arena/pte.ts';
 import { CHUNK_BYTES, CHUNK_PAGES, PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { clearBits } from '../page-table/block-bits.ts';
+import {
+  findLeaf,
+  freeDirectoriesLocked,
+  freeLeafLocked,
+  isFile,
+  nextLeafChunk,
+  regionAt,
+} from '../page-table/page-table.ts';
+import { freeLeafIfEmptyLocked, removeFolioLocked } from '../reclaim/folio.ts';
 import { lruRemoveLocked } from '../reclaim/lru.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
 import { cancelLocked, dropCleanCopyLocked } from '../swap/swap-out.ts';
 import { slotWordLocked } from '../swap/swap-table.ts';
 import type { Memory } from './memory.ts';
-import { findLeaf, freeDirectoriesLocked, freeLeafLocked, nextLeafChunk, regionAt } from '../page-table/page-table.ts';
 
 /** Entries cleared in one hold of the lock. */
 const UNMAP_BATCH = 64;
@@ -106,6 +115,36 @@ function unmapPresentLocked(node: Node, region: number, pteAt: number, pfn: Pfn)
 }
 
 /**
+ * The folios of one leaf of a file that is being closed, clean or not, and the leaf. Nobody writes the file back any
+ * more. A folio that a dead thread left pinned stays.
+ */
+function dropFileLeaf(node: Node, region: number, local: number): void {
+  const { words } = node;
+  node.lock();
+  const leaf = findLeaf(node, region, local);
+  if (leaf === 0) {
+    // Reclaim took its last page in between, and the leaf with it.
+    node.unlock();
+    return;
+  }
+  words[leaf + L.FL_LISTED] = 0;
+  const dirty = clearBits(words, leaf + L.FL_DIRTY, 0, CHUNK_PAGES);
+  if (dirty > 0) Atomics.sub(words, L.H_PC_DIRTY, dirty);
+  for (let page = 0; page < CHUNK_PAGES; ) {
+    const pte = words[leaf + page];
+    const order = orderFromPte(pte);
+    page += 1 << order;
+    if (pte === PTE_NONE) continue;
+    const head = frameFromFolioPte(pte);
+    if (!freezeLocked(node, head)) continue;
+    lruRemoveLocked(node, head);
+    removeFolioLocked(node, head);
+  }
+  freeLeafIfEmptyLocked(node, leaf);
+  node.unlock();
+}
+
+/**
  * Frees every page and table of a region in every node. Nobody uses it any more. False when a pinned page had to
  * stay.
  */
@@ -117,7 +156,8 @@ export function destroyRegion(memory: Memory, region: number, chunks: number): b
     for (;;) {
       local = nextLeafChunk(node, region, local, Math.ceil(chunks / count));
       if (local < 0) break;
-      discardInChunk(node, region, local, 0, CHUNK_PAGES);
+      if (isFile(node, region)) dropFileLeaf(node, region, local);
+      else discardInChunk(node, region, local, 0, CHUNK_PAGES);
       local++;
     }
     // A page that a dead thread left pinned keeps its leaf, and so the directories above it.
