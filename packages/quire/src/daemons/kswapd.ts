@@ -2,7 +2,7 @@
  * kswapd: keeps free frames between the low and high watermarks (balance_pgdat).
  *
  *   sleeping ──allocation at or below low sets the wake word──► balancing
- *   balancing ──free + in flight ≥ high──► sleeping
+ *   balancing ──free + in flight ≥ high + boost──► sleeping          boost: room for compaction (compaction/ask-kcompactd.ts)
  *   balancing ──no progress──► sleeping, wake word left set: tried again at the runner's next timeout
  */
 import * as L from '../arena/layout.ts';
@@ -22,7 +22,7 @@ export class Kswapd implements Daemon {
     const { node } = this.reclaimer;
     const { words } = node;
     if (Atomics.load(words, L.H_KSWAPD_WAKE) === 0) return false;
-    if (words[L.H_FREE_FRAMES] + words[L.H_INFLIGHT] >= words[L.H_WMARK_HIGH]) {
+    if (words[L.H_FREE_FRAMES] + words[L.H_INFLIGHT] >= words[L.H_WMARK_HIGH] + words[L.H_WMARK_BOOST]) {
       Atomics.store(words, L.H_KSWAPD_WAKE, 0);
       return false;
     }

@@ -5,26 +5,35 @@
  *   seen = EVENTS;  step all;  nothing done → SLEEPERS += 1, wait while EVENTS = seen, SLEEPERS −= 1
  *
  * The waker adds to EVENTS before it looks at SLEEPERS, the sleeper adds to SLEEPERS before the wait compares EVENTS:
- * one of them sees the other.
+ * one of them sees the other. The flusher, which others wake far less often, sleeps on a word of its own (flusher.ts).
  */
 import * as L from '../arena/layout.ts';
 import { COMPRESS_BATCH } from '../swap/reclaimer.ts';
 import { ringLength } from '../swap/ring.ts';
 import type { Memory } from '../vm/memory.ts';
 import type { Daemon } from './daemon.ts';
+import { Flusher } from './flusher.ts';
+import { Kcompactd } from './kcompactd.ts';
 import { Kcompressd } from './kcompressd.ts';
+import { Kcopyd } from './kcopyd.ts';
 import { Kswapd } from './kswapd.ts';
 
 /** Longest sleep: what a daemon that found no progress waits before it tries again. */
 const SLEEP_MS_MAX = 100;
 /** Steps an inline poll may take: keeps the caller's delay near that of one direct reclaim. */
 const INLINE_STEPS_MAX = 4;
+/** Steps of kcompactd: some frames moved each, so about what one block takes. */
+const INLINE_COMPACT_STEPS_MAX = 64;
 
 export class InlineRunner {
   private readonly daemons: Daemon[];
   private readonly words: Int32Array[];
+  private readonly flusher: Flusher;
+  private readonly compactors: Kcompactd[];
 
   constructor(memory: Memory) {
+    this.flusher = new Flusher(memory);
+    this.compactors = memory.nodes.map((node) => new Kcompactd(node));
     this.daemons = memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer));
     this.words = memory.nodes.map((node) => node.words);
   }
@@ -35,25 +44,72 @@ export class InlineRunner {
       if (Atomics.load(this.words[n], L.H_KSWAPD_WAKE) === 0) continue;
       for (let step = 0; step < INLINE_STEPS_MAX && this.daemons[n].step(); step++);
     }
+    if (Atomics.load(this.words[0], L.H_KCOMPACTDS) === 0) this.compact();
+    if (Atomics.load(this.words[0], L.H_FLUSHER_WAKE) !== 0) this.flusher.step();
+  }
+
+  /** Between two polls nothing is held: the program may end without another one. */
+  private compact(): void {
+    for (let n = 0; n < this.compactors.length; n++) {
+      if (Atomics.load(this.words[n], L.H_KCOMPACTD_WAKE) === 0) continue;
+      let steps = 0;
+      while (steps < INLINE_COMPACT_STEPS_MAX && this.compactors[n].step()) steps++;
+      if (steps === INLINE_COMPACT_STEPS_MAX) this.compactors[n].stop();
+    }
   }
 }
 
 /** Runs until STOP. `scan`: this worker is kswapd too; every worker compresses. */
 export function runDaemons(memory: Memory, scan: boolean): void {
-  const home = memory.nodes[0].words;
   const scanners = scan ? memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer)) : [];
   const compressors = memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer));
-  while (Atomics.load(home, L.H_STOP) === 0 && Atomics.load(home, L.H_STATE) === L.STATE_OPEN) {
-    const seen = Atomics.load(home, L.H_EVENTS);
+  const copiers = memory.nodes.map((node) => new Kcopyd(node));
+  runOnEvents(memory, () => {
     let busy = false;
     for (let n = 0; n < compressors.length; n++) {
       // A worker that is both keeps the ring shallow: it scans only when little is left to compress.
       if (scan && ringLength(memory.nodes[n]) < COMPRESS_BATCH && scanners[n].step()) busy = true;
       if (compressors[n].step()) busy = true;
     }
-    if (busy) continue;
+    for (let n = 0; n < copiers.length && !busy; n++) if (copiers[n].step()) busy = true;
+    return busy;
+  });
+}
+
+/** Runs `step` until STOP, asleep on the event word while it says that there is nothing to do. */
+export function runOnEvents(memory: Memory, step: () => boolean): void {
+  const home = memory.nodes[0].words;
+  while (mayRun(home)) {
+    const seen = Atomics.load(home, L.H_EVENTS);
+    if (step()) continue;
     Atomics.add(home, L.H_SLEEPERS, 1);
     Atomics.wait(home, L.H_EVENTS, seen, SLEEP_MS_MAX);
     Atomics.sub(home, L.H_SLEEPERS, 1);
   }
+}
+
+/** Runs kcompactd of every node until STOP. */
+export function runKcompactd(memory: Memory): void {
+  const daemons = memory.nodes.map((node) => new Kcompactd(node));
+  runOnEvents(memory, () => {
+    let busy = false;
+    for (const daemon of daemons) if (daemon.step()) busy = true;
+    return busy;
+  });
+  // What it had taken of a block goes back; after a failure nobody may touch anything.
+  if (Atomics.load(memory.nodes[0].words, L.H_STATE) === L.STATE_OPEN) for (const daemon of daemons) daemon.stop();
+}
+
+/** Runs the flusher until STOP. */
+export function runFlusher(memory: Memory, flusher: Flusher): void {
+  const home = memory.nodes[0].words;
+  while (mayRun(home)) {
+    if (flusher.step()) continue;
+    // Looked at once more: the wake word that came with STOP may have been cleared by the step.
+    if (mayRun(home)) Atomics.wait(home, L.H_FLUSHER_WAKE, 0, flusher.sleepMs());
+  }
+}
+
+function mayRun(home: Int32Array): boolean {
+  return Atomics.load(home, L.H_STOP) === 0 && Atomics.load(home, L.H_STATE) === L.STATE_OPEN;
 }

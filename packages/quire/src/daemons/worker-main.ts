@@ -1,20 +1,30 @@
 /** Entry of a daemon worker: joins the instance, says so, and runs until it is told to stop. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { instantiateKernel } from '../codec/wasm-kernel.ts';
+import { attachFiles } from '../page-cache/dirty-throttle.ts';
 import { joinInstance } from '../vm/instance.ts';
 import { Memory } from '../vm/memory.ts';
 import { detachThread } from '../vm/thread-slot.ts';
 import { FileDevice } from './file-device.ts';
-import { runDaemons } from './runner.ts';
-import type { DaemonStart } from './worker-pool.ts';
+import { Flusher } from './flusher.ts';
+import { NodeFileIo } from './node-file-io.ts';
+import { runDaemons, runFlusher, runKcompactd } from './runner.ts';
+import type { DaemonRole, DaemonStart } from './worker-pool.ts';
 
 const start = workerData as DaemonStart;
 const { nodes, thread } = joinInstance(start.memories, (memory) => instantiateKernel(start.module, memory));
 const memory = new Memory(nodes, start.fd === -1 ? undefined : new FileDevice(start.fd), true);
+attachFiles(memory, new NodeFileIo());
 parentPort?.postMessage({ thread });
 try {
-  runDaemons(memory, start.scan);
+  run(start.role);
   detachThread(nodes, thread);
 } catch (error) {
   throw memory.latch(error);
+}
+
+function run(role: DaemonRole): void {
+  if (role === 'flusher') runFlusher(memory, new Flusher(memory));
+  else if (role === 'kcompactd') runKcompactd(memory);
+  else runDaemons(memory, role === 'kswapd');
 }

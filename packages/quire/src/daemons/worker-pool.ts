@@ -1,40 +1,55 @@
 /**
- * The daemon workers of an instance. A worker that ends without being told to is replaced, its half-done work taken
- * back; if it died inside the node lock the instance latches FAILED, because what the lock guards may be half
- * written.
+ * The daemon workers of an instance. kswapd and kcompressd start with it, those that files need with the first file. A
+ * worker that ends without being told to is replaced, its half-done work taken back; if it died inside the node lock the
+ * instance latches FAILED, because what the lock guards may be half written.
  */
 import { Worker } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
+import { ownerOf } from '../arena/node-lock.ts';
 import { QuireError } from '../base/errors.ts';
+import { buryWriteback } from '../page-cache/writeback.ts';
 import type { Memory } from '../vm/memory.ts';
 import { breakLocks, buryThread } from '../vm/thread-slot.ts';
+import { FlusherTimer } from './flusher-timer.ts';
+
+/** What a worker does. kswapd compresses too. */
+export type DaemonRole = 'kswapd' | 'kcompressd' | 'flusher' | 'kcompactd';
+export type FileRole = Extract<DaemonRole, 'flusher' | 'kcompactd'>;
 
 export interface DaemonStart {
   readonly memories: readonly WebAssembly.Memory[];
   readonly module: WebAssembly.Module;
   /** Descriptor of the file tier, −1 without one. */
   readonly fd: number;
-  readonly scan: boolean;
+  readonly role: DaemonRole;
 }
+
+/** Word of node 0 that counts the threads of a role, for roles that others stand in for where nobody runs them. */
+const COUNT_AT: Partial<Record<DaemonRole, number>> = { flusher: L.H_FLUSHERS, kcompactd: L.H_KCOMPACTDS };
 
 /** A worker that keeps dying is not started for ever. */
 const RESTARTS_MAX = 8;
 
 export class WorkerPool {
   private readonly memory: Memory;
-  private readonly start: Omit<DaemonStart, 'scan'>;
-  private readonly workers = new Map<number, Worker>();
+  private readonly start: Omit<DaemonStart, 'role'>;
+  /** By number those that compress, by role the others. */
+  private readonly workers = new Map<number | FileRole, Worker>();
   private readonly exits: Promise<void>[] = [];
+  private fileDaemons: Promise<void> | undefined;
+  private flusherTimer: FlusherTimer | undefined;
+  private hasThreads = false;
   private stopping = false;
   private restarts = 0;
 
-  constructor(memory: Memory, start: Omit<DaemonStart, 'scan'>) {
+  constructor(memory: Memory, start: Omit<DaemonStart, 'role'>) {
     this.memory = memory;
     this.start = start;
   }
 
   /** Starts `count` workers; the first scans too. Resolves when all have joined. */
   async open(count: number): Promise<void> {
+    this.hasThreads = count > 0;
     try {
       await Promise.all(Array.from({ length: count }, (_, index) => this.launch(index)));
     } catch (error) {
@@ -43,25 +58,42 @@ export class WorkerPool {
     }
   }
 
-  /** Worker of daemon `index`, for tests that kill one. */
-  worker(index: number): Worker | undefined {
-    return this.workers.get(index);
+  /**
+   * Starts the daemons that files need, once: workers, if the instance has daemon threads at all. One that cannot start,
+   * for want of a thread area, is no error: its work is then done by those who want it, and the flusher's by a timer.
+   */
+  openFileDaemons(roles: readonly FileRole[]): Promise<void> {
+    if (this.stopping) return Promise.resolve();
+    this.fileDaemons ??= this.launchAll(this.hasThreads ? roles : []);
+    return this.fileDaemons;
   }
 
-  private launch(index: number): Promise<void> {
+  private async launchAll(roles: readonly FileRole[]): Promise<void> {
+    this.flusherTimer = new FlusherTimer(this.memory);
+    await Promise.allSettled(roles.map((role) => this.launch(role)));
+  }
+
+  /** Worker `index` of those that compress, or the one of a role; for tests that kill one. */
+  worker(which: number | FileRole): Worker | undefined {
+    return this.workers.get(which);
+  }
+
+  private launch(which: number | FileRole): Promise<void> {
+    const role = roleOf(which);
     const worker = new Worker(new URL('./worker-main.js', import.meta.url), {
-      workerData: { ...this.start, scan: index === 0 } satisfies DaemonStart,
-      name: index === 0 ? 'quire-kswapd' : 'quire-kcompressd',
+      workerData: { ...this.start, role } satisfies DaemonStart,
+      name: `quire-${role}`,
       // Flags of the main thread (--test, --cpu-prof, loaders) are not for daemons.
       execArgv: [],
     });
-    this.workers.set(index, worker);
+    this.workers.set(which, worker);
     worker.unref();
     let thread = -1;
     let failure: unknown;
     return new Promise((resolve, reject) => {
       worker.on('message', (message: { thread: number }) => {
         thread = message.thread;
+        this.countRole(role, 1);
         resolve();
       });
       worker.on('error', (error) => {
@@ -70,36 +102,65 @@ export class WorkerPool {
       const exited = new Promise<void>((done) => worker.on('exit', () => done()));
       this.exits.push(exited);
       worker.on('exit', () => {
+        if (thread >= 0) this.countRole(role, -1);
         reject(new QuireError('ERR_QUIRE_FAILED', 'a daemon did not start', { cause: failure }));
-        this.onExit(index, thread);
+        this.onExit(which, thread);
       });
     });
   }
 
-  private onExit(index: number, thread: number): void {
-    this.workers.delete(index);
+  private countRole(role: DaemonRole, by: number): void {
+    const at = COUNT_AT[role];
+    if (at !== undefined) Atomics.add(this.memory.nodes[0].words, at, by);
+  }
+
+  private onExit(which: number | FileRole, thread: number): void {
+    this.workers.delete(which);
     if (this.stopping) return;
-    if (thread >= 0 && !buryThread(this.memory.nodes, thread)) {
+    if (thread >= 0 && !this.bury(thread)) {
       for (const node of this.memory.nodes) Atomics.store(node.words, L.H_STATE, L.STATE_FAILED);
       breakLocks(this.memory.nodes, thread);
       return;
     }
     if (thread < 0 || ++this.restarts > RESTARTS_MAX) {
       // Without this thread nobody may queue pages that nobody drains: reclaim falls back to compressing for itself.
-      if (this.workers.size === 0) for (const node of this.memory.nodes) Atomics.store(node.words, L.H_KCOMPRESSD, 0);
+      if (!this.hasCompressor()) for (const node of this.memory.nodes) Atomics.store(node.words, L.H_KCOMPRESSD, 0);
       return;
     }
-    this.launch(index).catch(() => undefined);
+    this.launch(which).catch(() => undefined);
+  }
+
+  /** False when the thread died inside a node lock. */
+  private bury(thread: number): boolean {
+    const { nodes } = this.memory;
+    if (nodes.some((node) => ownerOf(node.words, L.H_LOCK) === thread + 1)) return false;
+    // Before its id is free to be another thread's.
+    buryWriteback(this.memory, thread);
+    return buryThread(nodes, thread);
+  }
+
+  private hasCompressor(): boolean {
+    for (const which of this.workers.keys()) if (typeof which === 'number') return true;
+    return false;
   }
 
   /** Ends all workers and waits for them. */
   async close(): Promise<void> {
     this.stopping = true;
+    this.flusherTimer?.stop();
     const home = this.memory.nodes[0].words;
     Atomics.store(home, L.H_STOP, 1);
     Atomics.add(home, L.H_EVENTS, 1);
     Atomics.notify(home, L.H_EVENTS);
+    // The flusher sleeps on its own word.
+    Atomics.store(home, L.H_FLUSHER_WAKE, 1);
+    Atomics.notify(home, L.H_FLUSHER_WAKE);
     for (const worker of this.workers.values()) worker.ref();
     await Promise.all(this.exits);
   }
+}
+
+function roleOf(which: number | FileRole): DaemonRole {
+  if (typeof which === 'string') return which;
+  return which === 0 ? 'kswapd' : 'kcompressd';
 }

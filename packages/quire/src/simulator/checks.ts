@@ -7,8 +7,8 @@ import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_PAGES, PAGE_BYTES } from '../base/units.ts';
-import { checkNode } from '../vm/instance-check.ts';
 import { findLeaf, nextLeafChunk } from '../page-table/page-table.ts';
+import { checkNode } from '../vm/instance-check.ts';
 import { RegionSpace } from '../vm/region-space.ts';
 import { chunksFor, closeRegion, openRegion, regionsInUse } from '../vm/region-table.ts';
 import { isPageSpoilt, type LogicalThread } from './logical-thread.ts';

@@ -5,12 +5,15 @@
 import type { Pfn } from '../base/units.ts';
 import type { Daemon } from '../daemons/daemon.ts';
 import { Kcompressd } from '../daemons/kcompressd.ts';
+import { Kcopyd } from '../daemons/kcopyd.ts';
 import { Kswapd } from '../daemons/kswapd.ts';
+import { beginCopiesLocked, createCopyBatch, endCopyLocked } from '../swap/copy-ahead.ts';
 import { compactPool } from '../swap/pool-compactor.ts';
+import { COMPRESS_BATCH, fillByteOf } from '../swap/reclaimer.ts';
 import {
   claimLocked,
   compressBatch,
-  type IsolateResult,
+  createIsolateResult,
   isClaimed,
   isolateLocked,
   publishObjectLocked,
@@ -52,6 +55,13 @@ export function kcompressdActor(thread: LogicalThread): DaemonActor {
   return new DaemonActor(
     thread,
     thread.memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer)),
+  );
+}
+
+export function kcopydActor(thread: LogicalThread): DaemonActor {
+  return new DaemonActor(
+    thread,
+    thread.nodes.map((node) => new Kcopyd(node)),
   );
 }
 
@@ -99,7 +109,7 @@ export class SwapOutActor implements Actor {
   private readonly versions = new Int32Array(BATCH);
   private readonly lengths = new Int32Array(BATCH);
   private readonly places = new Int32Array(BATCH);
-  private readonly result: IsolateResult = { freed: 0, isolated: 0, scanned: 0 };
+  private readonly result = createIsolateResult();
 
   constructor(world: World, thread: LogicalThread, undertaker: LogicalThread) {
     this.world = world;
@@ -165,6 +175,74 @@ export class SwapOutActor implements Actor {
     this.state = IDLE;
     if (!this.thread.dieAndReturn(this.undertaker)) throw new Error('a thread died with a lock outside its step');
     return 49;
+  }
+
+  close(): void {
+    while (this.state !== IDLE) this.step();
+  }
+}
+
+/** Copies ahead, whether wanted or not, with any number of other steps between the phases; the thread may die there. */
+export class CopyActor implements Actor {
+  readonly name: string;
+  readonly thread: LogicalThread;
+  readonly weight = 2;
+  readonly isLockFree = false;
+  private readonly world: World;
+  private readonly undertaker: LogicalThread;
+  private state = IDLE;
+  private n = 0;
+  private readonly batch = createCopyBatch();
+  private readonly lengths = new Int32Array(COMPRESS_BATCH);
+  private readonly places = new Int32Array(COMPRESS_BATCH);
+  private readonly fills = new Int32Array(COMPRESS_BATCH);
+
+  constructor(world: World, thread: LogicalThread, undertaker: LogicalThread) {
+    this.world = world;
+    this.thread = thread;
+    this.undertaker = undertaker;
+    this.name = `copies of ${thread.name}`;
+  }
+
+  step(): number {
+    const phase = this.state;
+    if (phase === CLAIMED && this.world.random.chance(0.02) && !this.undertaker.isBusy) return this.die();
+    if (phase === IDLE) this.begin();
+    else if (phase === CLAIMED) this.compress();
+    else this.end();
+    return 50 + phase;
+  }
+
+  private begin(): void {
+    this.n = this.world.random.below(this.thread.nodes.length);
+    const node = this.thread.nodes[this.n];
+    node.lock();
+    beginCopiesLocked(node, this.batch);
+    node.unlock();
+    if (this.batch.count > 0) this.state = CLAIMED;
+  }
+
+  private compress(): void {
+    const { batch, lengths, places, fills } = this;
+    const node = this.thread.nodes[this.n];
+    compressBatch(node, batch.pfns, batch.count, lengths, places);
+    for (let i = 0; i < batch.count; i++) fills[i] = fillByteOf(node, batch.pfns[i]);
+    this.state = COMPRESSED;
+  }
+
+  private end(): void {
+    const { batch, lengths, places, fills } = this;
+    const node = this.thread.nodes[this.n];
+    node.lock();
+    for (let i = 0; i < batch.count; i++) endCopyLocked(node, batch, i, fills[i], places[i], lengths[i]);
+    node.unlock();
+    this.state = IDLE;
+  }
+
+  private die(): number {
+    this.state = IDLE;
+    if (!this.thread.dieAndReturn(this.undertaker)) throw new Error('a thread died with a lock outside its step');
+    return 59;
   }
 
   close(): void {

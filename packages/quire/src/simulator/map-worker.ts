@@ -81,9 +81,9 @@ export class MapWorker implements Actor {
   private act(mode: StepMode): number {
     const { random, mapOperations } = this.world;
     // While an operation is half way only reads may come in between: a change that meets its locks could not wait.
-    if (mode.isLockHeld || mapOperations > 1) return this.get();
+    if (mode.isLockHeld || mapOperations > 1) return this.get(mode.isLockHeld);
     const dice = random.below(100);
-    if (dice < 40) return this.get();
+    if (dice < 40) return this.get(false);
     if (dice < 70) return this.set();
     if (dice < 80) return this.remove();
     if (dice < 86) return this.scanOn();
@@ -99,11 +99,11 @@ export class MapWorker implements Actor {
     return `key:${random.chance(0.7) ? random.below(KEYS / 10) : random.below(KEYS)}`;
   }
 
-  private get(): number {
+  private get(isLockHeld: boolean): number {
     const key = this.key();
     const expires = this.model.valueOf(key)?.expiresAtMs ?? 0;
-    // Meeting an expired entry removes it, which is a change.
-    if (expires !== 0 && this.world.mapOperations > 1) return SKIPPED;
+    // Meeting an expired entry removes it, which is a change, and one that cannot stop half way.
+    if (expires !== 0 && (isLockHeld || this.world.mapOperations > 1)) return SKIPPED;
     const read = this.model.beginRead(key, this.world.nowMs);
     if (this.world.mapChanges > 0) read.seen.push(undefined);
     if (expires !== 0) this.world.mapChanges++;

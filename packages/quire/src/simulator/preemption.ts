@@ -9,6 +9,7 @@
  * real thread.
  */
 import type { Kernel } from '../codec/kernel.ts';
+import { allocatedOrder } from '../compaction/alloc-folio.ts';
 import { gathered } from '../swap/zs-pool.ts';
 import { filled } from '../vm/fault.ts';
 import { lastIo } from '../vm/swap-in.ts';
@@ -41,10 +42,12 @@ function withThreadState(run: () => void): void {
   const length = gathered.length;
   const done = filled.done;
   const cause = lastIo.cause;
+  const order = allocatedOrder.value;
   run();
   gathered.length = length;
   filled.done = done;
   lastIo.cause = cause;
+  allocatedOrder.value = order;
 }
 
 /** The next preemption comes after `operations` more points; Infinity: none. */

@@ -110,7 +110,9 @@ export class RegionWorker implements Actor {
     const { memory } = this.thread;
     const { model } = plan;
     model.refs++;
+    plan.opening++;
     const info = openRegion(memory, `region:${plan.name}`, chunksFor(plan.size));
+    plan.opening--;
     const space = new RegionSpace(memory, info.region, plan.size);
     const owner = { memory, forget: () => void closeRegion(memory, info.region) };
     const opened = { plan, model, space, region: new Region(owner, space, plan.name, plan.size, 'default') };
@@ -125,6 +127,7 @@ export class RegionWorker implements Actor {
     if (
       opened === undefined ||
       plan.isClosing ||
+      plan.opening > 0 ||
       (opened.model.refs === 1 && this.world.threads.filter((thread) => thread.isBusy).length > 1)
     )
       return SKIPPED;

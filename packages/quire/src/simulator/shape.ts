@@ -1,5 +1,6 @@
 /** What one episode looks like, drawn from its seed. */
 import { MIB } from '../base/units.ts';
+import { COMPACTION_POLICIES, type CompactionPolicy } from '../compaction/policy.ts';
 import type { FaultRates } from './faulty-device.ts';
 import type { Random } from './random.ts';
 
@@ -25,6 +26,9 @@ export interface Shape {
   readonly discardShare: number;
   /** Share of pages that do not compress. */
   readonly randomShare: number;
+  /** Large folios are asked for and compaction runs, under this policy. */
+  readonly compacts: boolean;
+  readonly compaction: CompactionPolicy;
 }
 
 export function drawShape(random: Random): Shape {
@@ -56,6 +60,8 @@ export function drawShape(random: Random): Shape {
     burstMax: random.pick([1, 3, 20]),
     discardShare: random.pick([0.01, 0.01, 0.15]),
     randomShare: random.pick([0, 0.1, 0.5]),
+    compacts: random.chance(0.8),
+    compaction: random.pick(COMPACTION_POLICIES),
   };
 }
 
@@ -64,7 +70,7 @@ export function describeShape(shape: Shape): string {
   const faults = `read faults ${shape.faults.read}, write faults ${shape.faults.write}`;
   return (
     `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.kcompressd} kcompressd, ` +
-    `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
+    `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, ${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
     `preempted every ${shape.preemptEvery}`
   );
 }

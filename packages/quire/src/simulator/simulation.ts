@@ -3,10 +3,12 @@
  * the seed. Time is the number of steps. Nothing here depends on anything but the seed, so a failure is replayed by
  * its seed and its number of steps.
  */
+import { setCompaction } from '../compaction/policy.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { regionsInUse } from '../vm/region-table.ts';
 import { checkMap, checkRegions, checkStructures } from './checks.ts';
-import { kcompressdActor, kswapdActor, SwapOutActor, TierActor } from './daemon-actors.ts';
+import { CompactionActor } from './compaction-actor.ts';
+import { CopyActor, kcompressdActor, kcopydActor, kswapdActor, SwapOutActor, TierActor } from './daemon-actors.ts';
 import { isAnyLocked, type LogicalThread } from './logical-thread.ts';
 import { MapModel } from './map-model.ts';
 import { MapWorker } from './map-worker.ts';
@@ -99,6 +101,7 @@ class Simulation {
     );
     try {
       this.checker = this.world.addThread('checker');
+      setCompaction(this.world.nodes, shape.compaction);
       this.planRegions();
       this.addActors();
     } catch (error) {
@@ -124,6 +127,7 @@ class Simulation {
         size,
         model: new RegionModel(name, size),
         isClosing: false,
+        opening: 0,
       });
     }
   }
@@ -142,6 +146,9 @@ class Simulation {
     const kswapd = world.addThread('kswapd');
     actors.push(kswapdActor(kswapd), new TierActor(world, kswapd));
     actors.push(new SwapOutActor(world, world.addThread('swap-out'), this.checker));
+    actors.push(new CopyActor(world, world.addThread('copies'), this.checker));
+    actors.push(kcopydActor(world.addThread('kcopyd')));
+    if (shape.compacts) actors.push(new CompactionActor(world, world.addThread('compaction'), this.checker));
     for (let i = 0; i < shape.kcompressd; i++) actors.push(kcompressdActor(world.addThread(`kcompressd ${i}`)));
   }
 

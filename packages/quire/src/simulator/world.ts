@@ -53,6 +53,8 @@ export interface RegionPlan {
   model: RegionModel;
   /** Its last user is closing it. */
   isClosing: boolean;
+  /** Threads that are about to use it: the core may or may not have counted them yet. */
+  opening: number;
 }
 
 export interface OpenedRegion {
@@ -103,7 +105,7 @@ export class World {
       poolShare: shape.poolShare,
       fileBytes: hasFile ? shape.fileBytes : 0,
       kcompressd: shape.kcompressd,
-      areas: shape.workers + 3 + shape.kcompressd,
+      areas: shape.workers + 6 + shape.kcompressd,
     });
   }
 

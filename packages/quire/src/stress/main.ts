@@ -1,12 +1,12 @@
 /**
  * `npm run stress -- [--seconds N] [--seed S] [--budget BYTES]`: real threads. Daemons and four attached workers on
- * one instance at a quarter of the memory their data needs; every value checks itself. Exit status 1 with the details
- * when one is wrong.
+ * one instance at a quarter of the memory that data in a region, a map and a file needs, while compaction moves pages
+ * beneath them; every value checks itself. Exit status 1 with the details when one is wrong.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { formatBytes, parseBytes } from '../base/units.ts';
-import { runStress, type StressResult } from './stress.ts';
+import { compactionFor, runStress, type StressResult } from './stress.ts';
 
 const WORKERS = 4;
 const SHOWN = [
@@ -17,6 +17,7 @@ const SHOWN = [
   'zswpwb',
   'transient_reads',
   'swap_clean_copies',
+  'swap_copies_ahead',
   'swap_rescued',
   'allocstall',
   'kcompressd_pages',
@@ -24,6 +25,12 @@ const SHOWN = [
   'file_writes',
   'file_segments_cleaned',
   'swap_full',
+  'pgsteal_file',
+  'nr_written',
+  'compact_stall',
+  'compact_migrate_scanned',
+  'compact_daemon_wake',
+  'pgmigrate_success',
 ] as const;
 
 function print(result: StressResult, budgetBytes: number): void {
@@ -49,7 +56,7 @@ const seed = Number(values.seed ?? randomInt(2 ** 31));
 const budgetBytes = parseBytes(values.budget ?? '32MiB');
 if (!(seconds > 0) || !Number.isSafeInteger(seed) || budgetBytes === undefined)
   throw new TypeError('--seconds, --seed or --budget is not a number');
-console.log(`stress: seed ${seed}, ${seconds} s`);
+console.log(`stress: seed ${seed}, ${seconds} s, compaction ${compactionFor(seed)}`);
 const result = await runStress({ seconds, seed, budgetBytes, workers: WORKERS });
 print(result, budgetBytes);
 for (const failure of result.failures) console.error(`FAILED ${failure}`);

@@ -11,6 +11,9 @@ export interface StressPlan {
   readonly cells: number;
   readonly keys: number;
   readonly regionBytes: number;
+  /** Cells of the file behind the page cache, and where it is. */
+  readonly fileCells: number;
+  readonly filePath: string;
 }
 
 export interface WorkerStart {
@@ -31,6 +34,8 @@ export interface WorkerReport {
 export class SharedState {
   readonly cellLocks: Int32Array;
   readonly cellVersions: Int32Array;
+  readonly fileLocks: Int32Array;
+  readonly fileVersions: Int32Array;
   /** Writers of a key take turns; readers do not wait. */
   readonly keyLocks: Int32Array;
   readonly keyStarted: Int32Array;
@@ -48,13 +53,15 @@ export class SharedState {
     this.control = words(16);
     this.cellLocks = words(plan.cells);
     this.cellVersions = words(plan.cells);
+    this.fileLocks = words(plan.fileCells);
+    this.fileVersions = words(plan.fileCells);
     this.keyLocks = words(plan.keys);
     this.keyStarted = words(plan.keys);
     this.keyDone = words(plan.keys);
   }
 
   static bytesFor(plan: StressPlan): number {
-    return (16 + plan.cells * 2 + plan.keys * 3) * 4;
+    return (16 + (plan.cells + plan.fileCells) * 2 + plan.keys * 3) * 4;
   }
 }
 
@@ -69,9 +76,9 @@ export function unlockWord(words: Int32Array, at: number): void {
   Atomics.notify(words, at, 1);
 }
 
-/** Offsets of the cells, one behind the other, at odd places; the last entry is the end. */
-export function cellOffsets(values: Values, cells: number): Float64Array {
+/** Offsets of the cells `firstId` …, one behind the other, at odd places; the last entry is the end. */
+export function cellOffsets(values: Values, cells: number, firstId = 0): Float64Array {
   const offsets = new Float64Array(cells + 1);
-  for (let cell = 0; cell < cells; cell++) offsets[cell + 1] = offsets[cell] + values.lengthOf(cell, 0);
+  for (let cell = 0; cell < cells; cell++) offsets[cell + 1] = offsets[cell] + values.lengthOf(firstId + cell, 0);
   return offsets;
 }

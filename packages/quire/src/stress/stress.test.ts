@@ -5,16 +5,30 @@ import { MIB } from '../base/units.ts';
 import { runStress } from './stress.ts';
 import { describeValue, Values, versionOf } from './values.ts';
 
-test('four attached workers and a daemon at a quarter of the memory: every value is right, and all comes back', async () => {
-  const seed = randomInt(2 ** 31);
-  const { failures, counts, stats } = await runStress({ seconds: 4, seed, budgetBytes: 16 * MIB, workers: 4 });
-  assert.deepEqual(failures, [], `seed ${seed}`);
-  for (const name of ['cell_reads', 'cell_writes', 'cell_pins', 'key_reads', 'key_writes', 'iterations']) {
-    assert.ok(counts[name] > 0, `seed ${seed}: ${name} is 0`);
-  }
-  // The load alone is four times the budget: it must have gone out, and part of it to the file.
-  assert.ok(stats.pswpout > 0 && stats.zswpwb > 0, `seed ${seed}`);
-});
+const COUNTED = [
+  'cell_reads',
+  'cell_writes',
+  'cell_pins',
+  'key_reads',
+  'key_writes',
+  'iterations',
+  'file_reads',
+  'file_writes',
+  'file_pins',
+];
+
+for (const compaction of ['direct', 'stocked'] as const) {
+  test(`four attached workers and daemons at a quarter of the memory, compaction ${compaction}: every value is right, and all comes back`, async () => {
+    const seed = randomInt(2 ** 31);
+    const options = { seconds: 3, seed, budgetBytes: 16 * MIB, workers: 4, compaction };
+    const { failures, counts, stats } = await runStress(options);
+    assert.deepEqual(failures, [], `seed ${seed}`);
+    for (const name of COUNTED) assert.ok(counts[name] > 0, `seed ${seed}: ${name} is 0`);
+    // The load alone is four times the budget: it must have gone out, and part of it to the file.
+    assert.ok(stats.pswpout > 0 && stats.zswpwb > 0 && stats.nr_written > 0, `seed ${seed}`);
+    assert.ok(stats.pgmigrate_success > 0, `seed ${seed}: nothing was moved`);
+  });
+}
 
 test('values say what they are, and no two are alike', () => {
   const values = new Values(3);

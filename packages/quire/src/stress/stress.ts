@@ -1,11 +1,18 @@
-/** A stress run: daemons and attached workers on one instance with a quarter of the memory that the data needs. */
-import { availableParallelism } from 'node:os';
+/**
+ * A stress run: daemons and attached workers on one instance with a quarter of the memory that the data needs, in a
+ * region, a map and a file, while compaction moves pages beneath them.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { Quire } from '../api/quire.ts';
 import type { QuireStats } from '../api/stats.ts';
 import { KIB, MIB } from '../base/units.ts';
+import type { CompactionPolicy } from '../compaction/policy.ts';
 import { Random } from '../simulator/random.ts';
 import { CellWork } from './cell-work.ts';
+import { FileCells } from './file-cells.ts';
 import { KeyWork } from './key-work.ts';
 import { cellOffsets, SharedState, type StressPlan, type WorkerReport, type WorkerStart } from './plan.ts';
 import { Values } from './values.ts';
@@ -15,6 +22,8 @@ export interface StressOptions {
   readonly seed: number;
   readonly budgetBytes: number;
   readonly workers: number;
+  /** Default: drawn from the seed. */
+  readonly compaction?: CompactionPolicy;
 }
 
 export interface StressResult {
@@ -39,13 +48,17 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   const cellBytes = cellOffsets(values, each)[each];
   const regionBytes = Math.ceil(cellBytes / MIB) * MIB;
   const { seed, seconds, workers } = options;
-  const plan: StressPlan = { seed, seconds, workers, cells: each, keys: each, regionBytes };
+  const directory = mkdtempSync(join(tmpdir(), 'quire-stress-'));
+  const filePath = join(directory, 'cells');
+  writeFileSync(filePath, '');
+  const plan: StressPlan = { seed, seconds, workers, cells: each, keys: each, regionBytes, fileCells: each, filePath };
   const buffer = new SharedArrayBuffer(SharedState.bytesFor(plan));
   const shared = new SharedState(plan, buffer);
   const quire = await Quire.open({
     budget: options.budgetBytes,
     swap: [{ tier: 'compressed' }, { tier: 'file', size: Math.floor(options.budgetBytes * DATA_SHARE * FILE_SHARE) }],
     threads: daemonThreads(),
+    compaction: options.compaction ?? compactionFor(seed),
   });
   const counts: Record<string, number> = {
     cell_reads: 0,
@@ -59,11 +72,12 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   // Opened before the workers start: whoever opens a map first makes it.
   const cells = new CellWork(quire, plan, shared, values, random, counts);
   const keys = new KeyWork(quire, plan, shared, values, random, counts);
+  const fileCells = await FileCells.open(quire, plan, shared, values, random, counts);
   const { reports, runSeconds } = await work(plan, quire, buffer, shared);
   const failures = reports.flatMap((report) =>
     report.failure === undefined ? [] : [`worker ${report.index}: ${report.failure}`],
   );
-  if (failures.length === 0) failures.push(...lookAtAll(plan, cells, keys));
+  if (failures.length === 0) failures.push(...(await lookAtAll(plan, cells, keys, fileCells)));
   const stats = failures.length === 0 ? quire.stats() : ({} as QuireStats);
   try {
     await quire.close();
@@ -72,9 +86,15 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
       `close: ${error instanceof Error ? `${error.stack}\n  cause: ${String(error.cause)}` : String(error)}`,
     );
   }
+  rmSync(directory, { recursive: true, force: true });
   for (const report of reports)
     for (const [name, count] of Object.entries(report.counts)) counts[name] = (counts[name] ?? 0) + count;
-  return { failures, counts, stats, dataBytes: cellBytes + each * MEAN_BYTES, runSeconds };
+  return { failures, counts, stats, dataBytes: cellBytes + each * MEAN_BYTES * 2, runSeconds };
+}
+
+/** Those with which callers compact, a daemon compacts, and both. */
+export function compactionFor(seed: number): CompactionPolicy {
+  return (['direct', 'stocked', 'background'] as const)[seed % 3];
 }
 
 /** 'auto' of a machine with more than two cores, at least one anywhere. */
@@ -116,8 +136,11 @@ function startWorker(start: WorkerStart): Promise<WorkerReport> {
 }
 
 /** Nobody is at work any more: every cell and key must be what its last version says. */
-function lookAtAll(plan: StressPlan, cells: CellWork, keys: KeyWork): string[] {
+async function lookAtAll(plan: StressPlan, cells: CellWork, keys: KeyWork, file: FileCells): Promise<string[]> {
   try {
+    for (let cell = 0; cell < plan.fileCells; cell++) file.read(cell);
+    await file.checkDisk(plan.filePath);
+    await file.close();
     for (let cell = 0; cell < plan.cells; cell++) cells.read(cell);
     for (let key = 0; key < plan.keys; key++) keys.read(key);
     return keys.map.isValid() ? [] : ['the map is not valid'];

@@ -6,6 +6,7 @@ import { Quire } from '../api/quire.ts';
 import { QuireError } from '../base/errors.ts';
 import { Random } from '../simulator/random.ts';
 import { CellWork } from './cell-work.ts';
+import { FileCells } from './file-cells.ts';
 import { KeyWork } from './key-work.ts';
 import { SharedState, type WorkerReport, type WorkerStart } from './plan.ts';
 import { Values } from './values.ts';
@@ -31,17 +32,20 @@ async function main(): Promise<void> {
   await using quire = Quire.attach(handle);
   const cells = new CellWork(quire, plan, shared, values, random, counts);
   const keys = new KeyWork(quire, plan, shared, values, random, counts);
+  const fileCells = await FileCells.open(quire, plan, shared, values, random, counts);
   // An area for a thread is a contiguous block: there is none any more once the memory is full.
   Atomics.add(shared.control, 2, 1);
   while (Atomics.load(shared.control, 2) < plan.workers && Atomics.load(shared.control, 0) !== 2) await sleep(5);
   for (let cell = index; cell < plan.cells; cell += plan.workers) cells.write(cell);
+  for (let cell = index; cell < plan.fileCells; cell += plan.workers) fileCells.write(cell);
   for (let key = index; key < plan.keys; key += plan.workers) keys.write(key);
   Atomics.add(shared.control, 1, 1);
   Atomics.notify(shared.control, 1);
   while (Atomics.load(shared.control, 0) !== 2) {
-    for (let i = 0; i < OPERATIONS_PER_TURN; i++) await attempt(random.chance(0.5) ? cells : keys);
+    for (let i = 0; i < OPERATIONS_PER_TURN; i++) await attempt(random.pick([cells, keys, fileCells, fileCells]));
     await new Promise((resolve) => setImmediate(resolve));
   }
+  await fileCells.close();
 }
 
 function sleep(ms: number): Promise<void> {

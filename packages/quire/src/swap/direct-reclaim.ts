@@ -1,6 +1,6 @@
 /**
  * A thread that found no frame reclaims for itself, in bounded rounds. It compresses, drains the ring and demotes; it
- * never waits for kswapd, only, briefly, for pages that other threads are compressing at this moment.
+ * never waits for kswapd, only, briefly, for pages that other threads are compressing or writing back at this moment.
  */
 import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';
@@ -20,6 +20,9 @@ const WAITING_ROUNDS_MAX = 1000;
 const ROUNDS_MAX = 4096;
 /** As long as a compressed batch or a write of the demoter takes. */
 const WAIT_MS = 0.05;
+/** Waits for dirty pages of files that another thread is writing back: 10 s of a device that is slow, as for a lock. */
+const WRITEBACK_WAITS_MAX = 1000;
+const WRITEBACK_WAIT_MS = 10;
 
 /** True when at least `frames` may be allocated above the min watermark. */
 export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
@@ -28,9 +31,16 @@ export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
   node.counters[C.allocstall]++;
   let idle = 0;
   let waited = 0;
+  let waitedForFiles = 0;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const progress = reclaimer.round(false, true);
     if (words[L.H_FREE_FRAMES] - frames >= words[L.H_WMARK_MIN]) return true;
+    const isHeld = !progress || reclaimer.isHeldByFiles;
+    if (isHeld && waitedForFiles < WRITEBACK_WAITS_MAX && waitForWriteback(words)) {
+      waitedForFiles++;
+      idle = 0;
+      continue;
+    }
     const othersAtWork = Atomics.load(words, L.H_DEMOTE_BUSY) !== 0 || words[L.H_INFLIGHT] > 0;
     if (progress) idle = 0;
     else if (!othersAtWork && ++idle >= IDLE_ROUNDS_MAX) return false;
@@ -39,6 +49,15 @@ export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
     if (!progress || Atomics.load(words, L.H_DEMOTE_BUSY) !== 0) pause(words);
   }
   return false;
+}
+
+/** Another thread is writing pages of files back: when it has, they can go. False when nobody is. */
+function waitForWriteback(words: Int32Array): boolean {
+  const pages = Atomics.load(words, L.H_PC_WRITEBACK);
+  if (pages === 0) return false;
+  // Pairs with the notify at the end of a batch (page-cache/writeback.ts).
+  Atomics.wait(words, L.H_PC_WRITEBACK, pages, WRITEBACK_WAIT_MS);
+  return true;
 }
 
 /**

@@ -28,7 +28,7 @@ import { ringPopLocked, ringPushLocked } from './ring.ts';
 import {
   claimLocked,
   compressBatch,
-  type IsolateResult,
+  createIsolateResult,
   isClaimed,
   isolateLocked,
   publishObjectLocked,
@@ -48,8 +48,18 @@ const COMPACT_OBJECTS = 256;
  */
 const RESIDENT_SHARE_MIN = 16;
 
+/** Pages looked at in vain before direct reclaim writes dirty ones back although clean ones may be left: some 20 µs. */
+const SCAN_BEFORE_WRITE = 2048;
+
 export class Reclaimer {
   readonly node: Node;
+  /**
+   * Writes some dirty pages of files back, on this thread, if it can at once; true when it did. Set where files are open
+   * (vm/memory.ts). Direct reclaim calls it, with no lock held, when it met nothing but dirty pages.
+   */
+  writeBack: (() => boolean) | undefined;
+  /** The last round gained nothing because of dirty pages of files, and could not write any back itself. */
+  isHeldByFiles = false;
   private readonly demoter: Demoter | undefined;
   private readonly cleaner: FileCleaner | undefined;
   private readonly isolated = new Int32Array(ISOLATE_BATCH);
@@ -58,7 +68,7 @@ export class Reclaimer {
   private readonly pfns = new Int32Array(COMPRESS_BATCH);
   private readonly lengths = new Int32Array(COMPRESS_BATCH);
   private readonly places = new Int32Array(COMPRESS_BATCH);
-  private readonly result: IsolateResult = { freed: 0, isolated: 0, scanned: 0 };
+  private readonly result = createIsolateResult();
   /** Pages looked at since the last gain. */
   private scannedIdly = 0;
 
@@ -74,13 +84,20 @@ export class Reclaimer {
    * `queue` says whether the ring may be used, `direct` under which name to count.
    */
   round(queue: boolean, direct: boolean): boolean {
+    this.isHeldByFiles = false;
     if (this.wantsDemotion() && this.demote()) return true;
     const limit = queue ? ISOLATE_BATCH : COMPRESS_BATCH;
     const gained = this.swapOutRound(limit, queue, direct);
-    if (gained > 0 || this.mayFindIdle()) return true;
+    if (gained > 0) return true;
+    const isDirtyMet = this.result.dirty > 0;
+    if (isDirtyMet) this.askFlusher();
+    this.isHeldByFiles = isDirtyMet && this.isMostlyDirty();
+    if (this.isHeldByFiles && direct && this.writeBackSome()) return true;
+    if (this.mayFindIdle()) return true;
     if (!queue && this.drainRing(COMPRESS_BATCH) > 0) return true;
     if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
-    return this.demote();
+    if (this.demote()) return true;
+    return isDirtyMet && direct && this.writeBackSome();
   }
 
   /**
@@ -95,6 +112,26 @@ export class Reclaimer {
       return true;
     this.scannedIdly = 0;
     return false;
+  }
+
+  private askFlusher(): void {
+    Atomics.store(this.node.words, L.H_FLUSH_WANTED, 1);
+    wakeFlusher(this.node);
+  }
+
+  /** Is looking on worth less than writing back: most of the files' pages are dirty, or many were looked at in vain? */
+  private isMostlyDirty(): boolean {
+    const { words } = this.node;
+    const dirty = Atomics.load(words, L.H_PC_DIRTY) + Atomics.load(words, L.H_PC_WRITEBACK);
+    return dirty * 2 > words[L.H_PC_PAGES] || this.scannedIdly > SCAN_BEFORE_WRITE;
+  }
+
+  /** Direct reclaim helps the flusher. */
+  private writeBackSome(): boolean {
+    if (this.writeBack?.() !== true) return false;
+    this.isHeldByFiles = false;
+    this.scannedIdly = 0;
+    return true;
   }
 
   /** The pool has outgrown its share, or so little is resident that compressing more would only thrash. */
@@ -148,7 +185,7 @@ export class Reclaimer {
     let freed = result.freed;
     if (count > 0) {
       // 2. Same-filled pages need no compressor: found before anything is queued.
-      for (let i = 0; i < count; i++) this.fills[i] = this.fillOf(this.isolated[i]);
+      for (let i = 0; i < count; i++) this.fills[i] = fillByteOf(node, this.isolated[i]);
       // 3. Publish those, queue the rest.
       const kept = this.sortBatch(count, queue);
       freed += count - kept;
@@ -159,14 +196,9 @@ export class Reclaimer {
     }
     if (freed > 0) this.scannedIdly = 0;
     node.counters[direct ? C.pgsteal_direct : C.pgsteal_kswapd] += freed;
-    node.counters[C.pgsteal_anon] += freed;
+    node.counters[C.pgsteal_anon] += freed - result.freedFile;
+    node.counters[C.pgsteal_file] += result.freedFile;
     return freed;
-  }
-
-  /** The byte that fills the page, −1 when there is none. */
-  private fillOf(pfn: number): number {
-    const word = this.node.kernel.isSameFilled(pfn << 12, PAGE_BYTES);
-    return word >= 0 && (word & 0xff) * 0x01010101 === word ? word & 0xff : -1;
   }
 
   /**
@@ -224,7 +256,22 @@ export class Reclaimer {
   }
 }
 
+/** The byte that fills the page, −1 when there is none. */
+export function fillByteOf(node: Node, pfn: number): number {
+  const word = node.kernel.isSameFilled(pfn << 12, PAGE_BYTES);
+  return word >= 0 && (word & 0xff) * 0x01010101 === word ? word & 0xff : -1;
+}
+
 /** One wake-up per batch, and only when somebody sleeps. */
 export function wakeKcompressd(node: Node): void {
   if (Atomics.exchange(node.words, L.H_KCOMPRESSD_WAKE, 1) === 0) node.wakeDaemons();
+}
+
+/**
+ * Wakes the flusher, if one runs. It sleeps on the word itself, and clears it before it looks for work: what was made
+ * visible before this call is found.
+ */
+export function wakeFlusher(node: Node): void {
+  if (Atomics.load(node.home, L.H_FLUSHER_WAKE) !== 0) return;
+  if (Atomics.exchange(node.home, L.H_FLUSHER_WAKE, 1) === 0) Atomics.notify(node.home, L.H_FLUSHER_WAKE);
 }

@@ -18,11 +18,14 @@ import {
   freezeLocked,
   KIND_COMPRESSING,
   KIND_MASK,
+  KIND_PAGECACHE,
   KIND_QUEUED,
   KIND_RAW,
   KIND_REGION,
+  kindOf,
   LRU_ACTIVE,
   LRU_INACTIVE,
+  orderOf,
   setKindLocked,
   thawLocked,
 } from '../arena/frame.ts';
@@ -34,6 +37,7 @@ import { C } from '../base/counters.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { evictFolioLocked } from '../reclaim/folio.ts';
 import { lruAddLocked, lruRemoveLocked, lruTail, refillInactiveLocked, testAndClearTouch } from '../reclaim/lru.ts';
 import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
@@ -46,11 +50,19 @@ import { OBJECT_HEADER_BYTES, zsAllocLocked, zsWriteLocked } from './zs-pool.ts'
 export const COMPRESSED_BYTES_MAX = OBJECT_BYTES_MAX - OBJECT_HEADER_BYTES;
 
 export interface IsolateResult {
-  /** Frames whose pages had a clean copy: free already. */
+  /** Frames whose pages had a clean copy, or were clean pages of a file: free already. */
   freed: number;
+  /** Of these, frames of files. */
+  freedFile: number;
   /** Frames in `out`, kind QUEUED, to be compressed. */
   isolated: number;
   scanned: number;
+  /** Folios of files that could not go because something of them has to be written first. */
+  dirty: number;
+}
+
+export function createIsolateResult(): IsolateResult {
+  return { freed: 0, freedFile: 0, isolated: 0, scanned: 0, dirty: 0 };
 }
 
 /**
@@ -59,8 +71,10 @@ export interface IsolateResult {
  */
 export function isolateLocked(node: Node, limit: number, out: Int32Array, result: IsolateResult): void {
   result.freed = 0;
+  result.freedFile = 0;
   result.isolated = 0;
   result.scanned = 0;
+  result.dirty = 0;
   refillInactiveLocked(node, limit * 2);
   while (result.scanned < limit * 4 && result.isolated + result.freed < limit) {
     const pfn = lruTail(node, LRU_INACTIVE);
@@ -73,12 +87,27 @@ export function isolateLocked(node: Node, limit: number, out: Int32Array, result
     } else if (!freezeLocked(node, pfn)) {
       lruAddLocked(node, pfn, LRU_INACTIVE); // pinned
       node.counters[C.pgrotated]++;
-    } else if (!unmapLocked(node, pfn, out, result)) {
+    } else if (kindOf(node, pfn) === KIND_PAGECACHE) evictOrRotateLocked(node, pfn, result);
+    else if (!unmapLocked(node, pfn, out, result)) {
       thawLocked(node, pfn, 0);
       lruAddLocked(node, pfn, LRU_ACTIVE);
       break; // no slot to be had: scanning on would find the same
     }
   }
+}
+
+/** A frozen folio of a file: free, or at the head of its list again because it has to be written first. */
+function evictOrRotateLocked(node: Node, head: Pfn, result: IsolateResult): void {
+  const frames = 1 << orderOf(node, head);
+  if (evictFolioLocked(node, head)) {
+    result.freed += frames;
+    result.freedFile += frames;
+    return;
+  }
+  thawLocked(node, head, 0);
+  lruAddLocked(node, head, LRU_INACTIVE);
+  node.counters[C.pgrotated]++;
+  result.dirty++;
 }
 
 /** The frozen page leaves the page table. False when there is no slot for it. */

@@ -1,5 +1,5 @@
 /**
- * The compressed pool: objects of one size class packed into zspages (chains of 1…4 frames that need not be
+ * The compressed pool: objects of one size class packed into zspages (chains of 1…5 frames that need not be
  * neighbours), after mm/zsmalloc.c.
  *
  *   head frame   owner = class | inUse << 8 | firstFree << 17     slot = next frame of the chain      next, prev = fullness list
