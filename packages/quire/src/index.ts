@@ -1,3 +1,7 @@
+export type { OpenFileOptions } from './api/file-descriptor.ts';
+export type { FileFlags } from './api/file-flags.ts';
+export type { FileOptions } from './api/file-options.ts';
+export type { ReadOptions, SpanOptions } from './api/file-span.ts';
 export {
   allowedBytes,
   type CompressedTierOptions,
@@ -6,10 +10,12 @@ export {
   type TierOptions,
 } from './api/options.ts';
 export { type MapOptions, Quire, type QuireHandle, type RegionOptions } from './api/quire.ts';
+export { type FilePin, type LineOptions, QuireFile } from './api/quire-file.ts';
 export { Region, type RegionPin } from './api/region.ts';
 export type { QuireStats } from './api/stats.ts';
 export { QuireError, type QuireErrorCode } from './base/errors.ts';
 export { formatBytes, parseBytes } from './base/units.ts';
+export type { CompactionPolicy } from './compaction/policy.ts';
 export { type ByteMap, KEEP_EXPIRY } from './map/byte-map.ts';
 export type { PageMap } from './map/page-map.ts';
 export type { PageMapOptions } from './map/page-map-options.ts';

@@ -14,6 +14,21 @@ const RANGE = 'ERR_QUIRE_RANGE';
 // biome-ignore lint/suspicious/noExplicitAny: wrong types are the subject.
 const wrong = (value: unknown): any => value;
 
+/** Options of files one by one, with what each refuses. */
+function badFileOptions(): [string, unknown, typeof INVALID | typeof RANGE][] {
+  const integers = ['dirtyRatio', 'dirtyBackgroundRatio', 'dirtyExpireMs', 'dirtyWritebackMs'];
+  return [
+    ...integers.flatMap((name) => [null, Number.NaN, 1.5, '10', {}].map((value) => [name, value, INVALID] as const)),
+    ...integers.flatMap((name) => [-1, 2 ** 31].map((value) => [name, value, RANGE] as const)),
+    ['dirtyRatio', 0, RANGE],
+    ['dirtyRatio', 101, RANGE],
+    ['dirtyBackgroundRatio', 20, RANGE],
+    ['dirtyWritebackMs', 0, RANGE],
+    ...[null, Number.NaN, -1, 1.5, 'much', {}].map((value) => ['readaheadBytes', value, INVALID] as const),
+    ['readaheadBytes', '1GiB', RANGE],
+  ] as [string, unknown, typeof INVALID | typeof RANGE][];
+}
+
 function openSmall(options: Partial<QuireOptions> = {}): Promise<Quire> {
   return Quire.open({ budget: '8MiB', threads: 0, ...options });
 }
@@ -74,6 +89,17 @@ describe('bad input', () => {
       ),
       ...[-1, 17].map(
         (threads) => ({ what: `threads ${threads}`, call: open({ budget, threads }), code: RANGE }) as const,
+      ),
+      ...[null, 5, '', 'Stocked', {}, true].map(
+        (compaction) =>
+          ({ what: `compaction ${String(compaction)}`, call: open({ budget, compaction }), code: INVALID }) as const,
+      ),
+      ...[5, 'x', []].map(
+        (files) => ({ what: `files ${String(files)}`, call: open({ budget, files }), code: INVALID }) as const,
+      ),
+      ...badFileOptions().map(
+        ([name, value, code]) =>
+          ({ what: `files.${name} ${String(value)}`, call: open({ budget, files: { [name]: value } }), code }) as const,
       ),
     ];
     await expectAll(calls);

@@ -38,6 +38,7 @@ describe('close', () => {
       region: () => quire.region({ size: MIB }),
       map: () => quire.map(),
       byteMap: () => quire.byteMap(),
+      openFile: () => quire.openFile('/dev/null'),
       stats: () => quire.stats(),
       poll: () => quire.poll(),
       attach: () => Quire.attach(handle),
@@ -211,6 +212,7 @@ describe('stats', () => {
     assert.equal(stats.swpout_zero >= stats.same_filled_pages, true);
     assert.equal(stats.buddyinfo.length, 10);
     assert.equal(stats.threads, 1);
+    assert.equal(Object.keys(stats.fragmentationIndex).length, 10);
     for (const [name, value] of Object.entries(stats)) {
       if (typeof value === 'number') assert.ok(Number.isFinite(value) && value >= 0, `${name} ${value}`);
     }

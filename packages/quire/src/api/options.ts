@@ -2,6 +2,8 @@
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { formatBytes, MIB, parseBytes } from '../base/units.ts';
+import type { CompactionPolicy } from '../compaction/policy.ts';
+import { type FileOptions, type ResolvedFileOptions, resolveCompaction, resolveFileOptions } from './file-options.ts';
 
 export interface CompressedTierOptions {
   readonly tier: 'compressed';
@@ -29,6 +31,13 @@ export interface QuireOptions {
   readonly swap?: readonly TierOptions[];
   /** Daemon threads: 'auto' (default) = min(cores − 1, 4); 0 = everything in the calling thread. */
   readonly threads?: number | 'auto';
+  /** Writeback and readahead of files. */
+  readonly files?: FileOptions;
+  /**
+   * Who makes room for large folios, and when. Default 'stocked': a daemon keeps free blocks in stock, callers never
+   * compact. The others are the policies of Linux and of its patches, to compare with.
+   */
+  readonly compaction?: CompactionPolicy;
 }
 
 export interface ResolvedOptions {
@@ -36,6 +45,8 @@ export interface ResolvedOptions {
   readonly compressed: boolean;
   readonly file: { readonly path: string; readonly bytes: number } | undefined;
   readonly threads: number;
+  readonly files: ResolvedFileOptions;
+  readonly compaction: CompactionPolicy;
 }
 
 /** Static tables, a few thread areas and a working set: less than this holds nothing useful. */
@@ -55,7 +66,13 @@ export function resolveOptions(options: QuireOptions): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
   const budgetBytes = resolveBudget(options.budget);
   const tiers = resolveTiers(options.swap, budgetBytes);
-  return { budgetBytes, ...tiers, threads: resolveThreads(options.threads) };
+  return {
+    budgetBytes,
+    ...tiers,
+    threads: resolveThreads(options.threads),
+    files: resolveFileOptions(options.files),
+    compaction: resolveCompaction(options.compaction),
+  };
 }
 
 function resolveBudget(budget: unknown): number {

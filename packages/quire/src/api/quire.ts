@@ -1,16 +1,22 @@
 /** Quire: an instance as one thread sees it. */
+import { randomUUID } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, parseBytes } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
+import { setCompaction } from '../compaction/policy.ts';
 import { closeSwapFile, FileDevice, openSwapFile } from '../daemons/file-device.ts';
+import { NodeFileIo } from '../daemons/node-file-io.ts';
 import { InlineRunner } from '../daemons/runner.ts';
-import { WorkerPool } from '../daemons/worker-pool.ts';
+import { type FileRole, WorkerPool } from '../daemons/worker-pool.ts';
 import type { PageMap } from '../map/page-map.ts';
 import type { PageMapOptions } from '../map/page-map-options.ts';
 import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
+import { setDirtyLimits } from '../page-cache/dirty-limits.ts';
+import { attachFiles } from '../page-cache/dirty-throttle.ts';
+import type { LeftDescriptors } from '../page-cache/inode.ts';
 import { formatInstance, viewNodes } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { giveIoBlock, takeIoBlock } from '../vm/io-block.ts';
@@ -25,8 +31,13 @@ import {
   regionsInUse,
 } from '../vm/region-table.ts';
 import { abandonThread, attachThread, clearPins, detachThread, liveThreads } from '../vm/thread-slot.ts';
+import { Descriptors } from './descriptors.ts';
+import { type OpenFileOptions, openRequest } from './file-descriptor.ts';
+import type { FileFlags } from './file-flags.ts';
+import { FileHost } from './file-host.ts';
 import { openByteMap, openMap } from './map-opener.ts';
 import { type QuireOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { collectStats, type QuireStats } from './stats.ts';
 
@@ -40,6 +51,9 @@ export interface QuireHandle {
   readonly fd: number;
   readonly hasSwap: boolean;
   readonly budgetBytes: number;
+  readonly readaheadBytes: number;
+  /** Name of the BroadcastChannel over which attached workers have their files opened. */
+  readonly channel: string;
 }
 
 export interface RegionOptions {
@@ -51,6 +65,8 @@ export interface RegionOptions {
   readonly group?: string;
 }
 
+/** Started with the first file. */
+const FILE_DAEMONS: readonly FileRole[] = ['flusher', 'kcompactd'];
 const NAME_BYTES_MAX = 120;
 
 /**
@@ -66,6 +82,8 @@ export class Quire implements AsyncDisposable {
   private readonly children = new Set<{ close(): void }>();
   private readonly sharedHandle: QuireHandle;
   private readonly owner: RegionOwner;
+  private readonly descriptors: Descriptors;
+  private readonly files: FileHost;
   private closing: Promise<void> | undefined;
 
   private constructor(memory: Memory, thread: number, handle: QuireHandle, owns: OwnedParts | undefined) {
@@ -76,6 +94,9 @@ export class Quire implements AsyncDisposable {
     this.inline = memory.nodes[0].words[L.H_KCOMPRESSD] === 0 ? new InlineRunner(memory) : undefined;
     memory.inlineDaemons = this.inline === undefined ? undefined : () => this.inline?.poll();
     this.owner = this.makeOwner();
+    attachFiles(memory, new NodeFileIo());
+    this.descriptors = new Descriptors(handle.channel, owns !== undefined, () => memory.checkAlive());
+    this.files = new FileHost(memory, this.descriptors, handle.readaheadBytes);
   }
 
   /**
@@ -107,9 +128,19 @@ export class Quire implements AsyncDisposable {
         kcompressd: shape.threads,
         areas: areasFor(shape),
       });
+      setDirtyLimits(nodes, shape.files);
+      setCompaction(nodes, shape.compaction);
       const thread = attachThread(nodes);
       const memory = new Memory(nodes, file, hasSwap);
-      const handle = { memories, module: kernel, fd: file?.fd ?? -1, hasSwap, budgetBytes: shape.budgetBytes };
+      const handle = {
+        memories,
+        module: kernel,
+        fd: file?.fd ?? -1,
+        hasSwap,
+        budgetBytes: shape.budgetBytes,
+        readaheadBytes: shape.files.readaheadBytes,
+        channel: `quire-${randomUUID()}`,
+      };
       const pool = new WorkerPool(memory, { memories, module: kernel, fd: handle.fd });
       try {
         await pool.open(shape.threads);
@@ -139,6 +170,7 @@ export class Quire implements AsyncDisposable {
   /** What another thread attaches with. */
   get handle(): QuireHandle {
     this.checkOpen();
+    this.descriptors.serve();
     return this.sharedHandle;
   }
 
@@ -175,6 +207,19 @@ export class Quire implements AsyncDisposable {
     );
     this.children.add(map);
     return map;
+  }
+
+  /**
+   * A file of the file system behind the page cache. `flags` as of Node's `fs.open`, without the synchronous modes and
+   * numbers. A handle that writes needs the right to read as well. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE,
+   * ERR_QUIRE_IO (`cause` is the system's error: ENOENT, EEXIST, EACCES, …), ERR_QUIRE_UNSUPPORTED (a directory, a device),
+   * ERR_QUIRE_OUT_OF_MEMORY (512 files and regions are open).
+   */
+  async openFile(path: string | Buffer | URL, flags: FileFlags = 'r', options?: OpenFileOptions): Promise<QuireFile> {
+    this.checkOpen();
+    const request = openRequest(path, flags, options);
+    await this.owns?.pool.openFileDaemons(FILE_DAEMONS);
+    return this.files.openFile(request, () => this.checkOpen());
   }
 
   /** The map at the level of bytes, for layers that bring their own encoding (the server). */
@@ -233,8 +278,10 @@ export class Quire implements AsyncDisposable {
   }
 
   /**
-   * Closes regions and maps of this object; the owner also stops the daemons and ends the instance for everybody.
-   * Serialised and idempotent. Throws ERR_QUIRE_FAILED when a frame or slot did not come back.
+   * Closes files (written back first), regions and maps of this object; the owner also writes back what other threads
+   * left dirty, stops the daemons and ends the instance for everybody. Serialised and idempotent. Throws ERR_QUIRE_IO
+   * when bytes of a file could not be written, which are lost then, and ERR_QUIRE_FAILED when a frame or slot did not
+   * come back; all is closed nevertheless.
    */
   close(): Promise<void> {
     this.closing ??= this.closeOnce();
@@ -248,34 +295,48 @@ export class Quire implements AsyncDisposable {
   private async closeOnce(): Promise<void> {
     const { nodes } = this.memory;
     const failed = Atomics.load(nodes[0].words, L.H_STATE) !== L.STATE_OPEN;
-    if (!failed) for (const child of [...this.children]) child.close();
-    if (this.owns === undefined) {
-      this.leave();
-      return;
+    let unwritten: unknown;
+    if (!failed) {
+      unwritten = await this.files.closeAll();
+      for (const child of [...this.children]) child.close();
     }
-    await this.owns.pool.close();
+    if (this.owns !== undefined) unwritten = (await this.endInstance(this.owns, failed)) ?? unwritten;
+    else this.leave();
+    this.descriptors.end();
+    if (unwritten !== undefined) throw unwritten;
+  }
+
+  /** For the owner. Returns an error of writing back what others left dirty. */
+  private async endInstance({ pool, file }: OwnedParts, failed: boolean): Promise<unknown> {
+    const { nodes } = this.memory;
+    const unwritten = failed ? undefined : await this.files.settleOthers();
+    await pool.close();
     try {
-      if (!failed) this.checkReturned();
+      const left = failed ? [] : this.checkReturned();
+      for (const each of left) await this.files.closeDescriptors(each);
     } finally {
       for (const node of nodes) Atomics.compareExchange(node.words, L.H_STATE, L.STATE_OPEN, L.STATE_CLOSED);
       this.leave();
       // A thread that is still attached may be about to write to this descriptor, and its number may soon name
       // another file: then it stays open.
-      if (this.owns.file !== undefined && liveThreads(nodes[0]) === 0) closeSwapFile(this.owns.file);
+      if (file !== undefined && liveThreads(nodes[0]) === 0) closeSwapFile(file);
     }
+    return unwritten;
   }
 
   /**
    * What attached threads left open is closed for them; then everything must be back. Threads still at work make that
    * impossible to check.
    */
-  private checkReturned(): void {
+  private checkReturned(): LeftDescriptors[] {
     const { nodes } = this.memory;
-    if (liveThreads(nodes[0]) > 1) return;
+    if (liveThreads(nodes[0]) > 1) return [];
     try {
       clearPins(nodes);
+      const left = this.files.freeLeft();
       for (const region of regionsInUse(nodes[0])) forceCloseRegion(this.memory, region);
       for (const node of nodes) checkEmpty(node);
+      return left;
     } catch (error) {
       throw this.memory.latch(error);
     }
@@ -319,6 +380,9 @@ function viewHandle(handle: QuireHandle): Node[] {
   try {
     const memories = [...handle.memories];
     if (memories.length === 0 || !Number.isInteger(handle.fd)) throw new TypeError('no memories, or no descriptor');
+    if (!Number.isInteger(handle.readaheadBytes) || typeof handle.channel !== 'string') {
+      throw new TypeError('nothing about files');
+    }
     return viewNodes(memories, (memory) => instantiateKernel(handle.module, memory));
   } catch (error) {
     throw Object.assign(invalidArg('handle', "the 'handle' of an open Quire", handle), { cause: error });
@@ -356,8 +420,11 @@ function poolShare(shape: ResolvedOptions): number {
   return shape.file === undefined ? 1 : 0.8;
 }
 
-/** Areas set aside: the owner, the daemons, and some for attached threads as the budget allows (an area is 128 KiB). */
+/**
+ * Areas set aside: the owner, the daemons, those that files will need, and some for attached threads as the budget allows
+ * (an area is 128 KiB).
+ */
 function areasFor(shape: ResolvedOptions): number {
   const spare = Math.max(1, Math.min(8, Math.floor(shape.budgetBytes / (64 * 128 * 1024))));
-  return 1 + shape.threads + spare;
+  return 1 + shape.threads + (shape.threads > 0 ? FILE_DAEMONS.length : 0) + spare;
 }

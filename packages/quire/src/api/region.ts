@@ -6,6 +6,7 @@ import type { Memory } from '../vm/memory.ts';
 import { pinRange, unpinRange } from '../vm/pin-range.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { checkBytes, checkSpan } from './arguments.ts';
+import { HeldPages } from './held-pages.ts';
 
 /**
  * Pages of a region held in place. Writing to `bytes` writes the region. Dispose of it soon: what is pinned cannot be
@@ -204,30 +205,5 @@ export class Region implements Disposable {
   private checkOpen(): void {
     if (this.isClosed) throw new QuireError('ERR_QUIRE_CLOSED', `region '${this.name}' is closed`);
     this.owner.memory.checkAlive();
-  }
-}
-
-class HeldPages implements RegionPin {
-  private view: Uint8Array | undefined;
-  private readonly onRelease: () => void;
-
-  constructor(bytes: Uint8Array, onRelease: () => void) {
-    this.view = bytes;
-    this.onRelease = onRelease;
-  }
-
-  get bytes(): Uint8Array {
-    if (this.view === undefined) throw new QuireError('ERR_QUIRE_CLOSED', 'the pin was released');
-    return this.view;
-  }
-
-  release(): void {
-    if (this.view === undefined) return;
-    this.view = undefined;
-    this.onRelease();
-  }
-
-  [Symbol.dispose](): void {
-    this.release();
   }
 }

@@ -2,8 +2,8 @@
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C, COUNTER_NAMES, type CounterName } from '../base/counters.ts';
-import { PAGE_BYTES } from '../base/units.ts';
-import { freeBlocks } from '../page-alloc/buddy.ts';
+import { ORDER_MAX, PAGE_BYTES } from '../base/units.ts';
+import { buddyinfo, fragmentationIndex } from '../page-alloc/fragmentation.ts';
 import { fileBytesUsed } from '../swap/file-segments.ts';
 import { pagesByGroup } from '../vm/region-table.ts';
 import { liveThreads, sumCounter } from '../vm/thread-slot.ts';
@@ -19,8 +19,16 @@ export interface QuireGauges {
   readonly nr_free_pages: number;
   /** Resident pages of regions. */
   readonly nr_anon_pages: number;
+  /** Pages on the LRU lists, which regions and files share. */
   readonly nr_active_anon: number;
   readonly nr_inactive_anon: number;
+  /** Pages of files in memory; of these newer than the file, and being written to it. */
+  readonly nr_file_pages: number;
+  readonly nr_dirty: number;
+  readonly nr_writeback: number;
+  /** Dirty pages above which writers help to write back, and from which on the flusher does. */
+  readonly nr_dirty_threshold: number;
+  readonly nr_dirty_background_threshold: number;
   /** Frames of the compressed pool, its objects, and the compressed bytes in them. */
   readonly nr_zspages: number;
   readonly zs_objects: number;
@@ -41,6 +49,11 @@ export interface QuireGauges {
   readonly nodes: number;
   /** Free blocks by order 0…9, all nodes. */
   readonly buddyinfo: number[];
+  /**
+   * Why a request of each order 0…9 would fail: 0 = for lack of memory … 1000 = for fragmentation; −1000: it would not, a
+   * block is free (extfrag_index).
+   */
+  readonly fragmentationIndex: Readonly<Record<number, number>>;
   /** Pages held under each group name, in whatever tier. */
   readonly groups: Record<string, number>;
 }
@@ -60,6 +73,11 @@ export function collectStats(nodes: readonly Node[], budgetBytes: number): Quire
     nr_anon_pages: sum(L.H_REGION_PAGES),
     nr_inactive_anon: sum(L.H_LRU_SIZES),
     nr_active_anon: sum(L.H_LRU_SIZES + 1),
+    nr_file_pages: sum(L.H_PC_PAGES),
+    nr_dirty: sum(L.H_PC_DIRTY),
+    nr_writeback: sum(L.H_PC_WRITEBACK),
+    nr_dirty_threshold: sum(L.H_DIRTY_LIMIT),
+    nr_dirty_background_threshold: sum(L.H_DIRTY_BACKGROUND),
     nr_zspages: sum(L.H_ZS_FRAMES),
     zs_objects: sum(L.H_ZS_OBJECTS),
     compressed_bytes: nodes.reduce((total, node) => total + wide(node, L.H_ZS_BYTES), 0),
@@ -76,8 +94,9 @@ export function collectStats(nodes: readonly Node[], budgetBytes: number): Quire
     table_pages: sum(L.H_TABLE_FRAMES),
     threads: liveThreads(nodes[0]),
     nodes: nodes.length,
-    buddyinfo: Array.from({ length: 10 }, (_, order) =>
-      nodes.reduce((total, node) => total + freeBlocks(node, order), 0),
+    buddyinfo: buddyinfo(nodes),
+    fragmentationIndex: Object.fromEntries(
+      Array.from({ length: ORDER_MAX + 1 }, (_, order) => [order, fragmentationIndex(nodes, order)]),
     ),
     groups: pagesByGroup(nodes),
     ...counters,
