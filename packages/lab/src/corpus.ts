@@ -47,8 +47,9 @@ const STALE_MS = 3_600_000;
 export class Corpus {
   readonly text: Uint8Array;
   readonly #span: number;
-  readonly #header = new Uint32Array(HEADER_BYTES / 4);
-  readonly #headerBytes = new Uint8Array(this.#header.buffer);
+  /** Header words of the target last written to: columns use one page over and over, and a view costs more than it. */
+  #target: Uint8Array | undefined;
+  #header: Uint32Array = new Uint32Array(0);
 
   /** @param text the joined text, longer than one page. Throws RangeError when it is not. */
   constructor(text: Uint8Array) {
@@ -61,15 +62,18 @@ export class Corpus {
     return new Corpus(readFileSync(file));
   }
 
-  /** Writes page `index` into the first 4,096 bytes of `target`. */
+  /** Writes page `index` into the first 4,096 bytes of `target`, which begins at a word of its buffer. */
   page(index: number, target: Uint8Array): void {
     const hash = fmix32(index);
     const offset = hash % this.#span;
+    if (target !== this.#target) {
+      this.#target = target;
+      this.#header = new Uint32Array(target.buffer, target.byteOffset, HEADER_BYTES / 4);
+    }
     this.#header[0] = index;
     this.#header[1] = hash;
     this.#header[2] = ~index;
     this.#header[3] = ~hash;
-    target.set(this.#headerBytes, 0);
     target.set(this.text.subarray(offset, offset + TEXT_BYTES), HEADER_BYTES);
   }
 }

@@ -16,9 +16,27 @@ export interface QuireBytesMap {
   set(key: string, value: Uint8Array): unknown;
 }
 
+/** The forms of Node's FileHandle and fs that the lab calls. */
+export interface QuireFile {
+  readSync(buffer: Uint8Array, offset: number, length: number, position: number | null): number;
+  writeSync(buffer: Uint8Array, offset: number, length: number, position: number | null): number;
+  writevSync(buffers: readonly Uint8Array[], position?: number | null): number;
+  sync(): Promise<void>;
+  datasync(): Promise<void>;
+  truncate(length?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The write paths of S1 that a run can choose from. */
+export const COMPACTION_POLICIES = ['direct', 'caller', 'split', 'light', 'background', 'stocked'] as const;
+export type CompactionPolicy = (typeof COMPACTION_POLICIES)[number];
+
 export interface QuireInstance {
   region(options: { size: number; name: string }): QuireRegion;
   map(options: { name: string; value: 'bytes' }): QuireBytesMap;
+  /** Absent in a build of the package without files. */
+  openFile?(path: string, flags?: string): Promise<QuireFile>;
+  ioBuffer(bytes: number): Uint8Array;
   stats(): Readonly<Record<string, unknown>>;
   close(): Promise<void>;
 }
@@ -28,6 +46,7 @@ export interface QuireOpenOptions {
   readonly budget: number;
   readonly swap?: readonly Readonly<Record<string, unknown>>[];
   readonly threads?: number | 'auto';
+  readonly compaction?: CompactionPolicy;
 }
 
 /** Throws ColumnAbsent when the package cannot be imported or has no Quire; errors of `open` itself pass through. */
@@ -40,6 +59,12 @@ export async function openQuire(options: QuireOpenOptions): Promise<QuireInstanc
   }
   if (exported.Quire === undefined) throw new ColumnAbsent(QUIRE, 'this build of the package quire exports no Quire');
   return exported.Quire.open(options);
+}
+
+/** Opens a file through Quire's page cache. Throws ColumnAbsent when the build has no files. */
+export async function openQuireFile(quire: QuireInstance, path: string, flags: string): Promise<QuireFile> {
+  if (quire.openFile === undefined) throw new ColumnAbsent(QUIRE, 'this build of the package quire has no files');
+  return quire.openFile(path, flags);
 }
 
 function messageOf(error: unknown): string {

@@ -1,8 +1,11 @@
 /** The benchmarks there are, in the order `--help` lists them. */
 import type { Benchmark } from './benchmark.ts';
 import { budget } from './budget/budget.ts';
+import { file } from './file/file.ts';
 import { map } from './map/map.ts';
+import { s1 } from './s1/s1.ts';
+import { s2 } from './s2/s2.ts';
 import { server } from './server/server.ts';
 import { swap } from './swap/swap.ts';
 
-export const benchmarks: readonly Benchmark[] = [swap, map, server, budget];
+export const benchmarks: readonly Benchmark[] = [swap, map, server, budget, file, s1, s2];

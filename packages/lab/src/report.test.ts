@@ -73,6 +73,16 @@ describe('a report as a table', () => {
     assert.equal(new Set(lines.slice(0, 4).map((line) => line.length)).size, 1);
   });
 
+  it('begins with the tables of their own, which the JSON does not have', () => {
+    const table = { title: 'as in the mail', head: ['case', 'ours', 'mail'], body: [['write', '0.1', '4.659']] };
+    const report = { ...sampleReport(), tables: [table] };
+    assert.match(
+      reportTable(report),
+      /commit abc\n\nas in the mail\n\n\| case {2}\| ours \| mail {2}\|\n.+\n\| write \| 0\.1 {2}\| 4\.659 \|\n\n\| column/,
+    );
+    assert.equal(reportJson(report), reportJson(sampleReport()));
+  });
+
   it('names the machine and the commit, never the host', () => {
     assert.match(text, /cores, \d+ GiB, Linux .+, Node .+; commit abc/);
     const machine = machineHere();

@@ -15,9 +15,17 @@ export interface Row {
   readonly [field: string]: Cell;
 }
 
+/** A table of its own for the printed form: figures of the rows in the layout of the mail they answer. Not in the JSON. */
+export interface Table {
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly body: readonly (readonly string[])[];
+}
+
 export interface Outcome {
   readonly rows: readonly Row[];
   readonly ratios: Readonly<Record<string, number>>;
+  readonly tables?: readonly Table[];
 }
 
 export interface Report extends Outcome {
@@ -87,6 +95,7 @@ export function reportTable(report: Report): string {
     '',
     `${machine.cpu}, ${machine.cores} cores, ${machine.memoryGib} GiB, Linux ${machine.kernel}, Node ${machine.node}; commit ${report.commit}`,
     '',
+    ...(report.tables ?? []).flatMap(({ title, head, body }) => [title, '', ...tableLines(head, body), '']),
     ...tableLines(
       ['column', 'metric', 'median', 'min – max', 'runs', 'unit', 'notes'],
       report.rows.filter(isSampled).map(sampledCells),
@@ -121,7 +130,7 @@ function factLine(row: Row): string {
   return `- ${row.column}, ${row.metric}: ${facts.map(([field, value]) => `${field} ${value}`).join(', ')}`;
 }
 
-function tableLines(head: readonly string[], body: readonly string[][]): string[] {
+function tableLines(head: readonly string[], body: readonly (readonly string[])[]): string[] {
   const rows = [head, ...body];
   const widths = head.map((_, index) => Math.max(3, ...rows.map((row) => row[index].length)));
   const line = (row: readonly string[]) => `| ${row.map((cell, index) => cell.padEnd(widths[index])).join(' | ')} |`;

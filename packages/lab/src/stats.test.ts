@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { pairedRatio, rounded, spreadOf } from './stats.ts';
+import { medianWithoutOutliers, pairedRatio, percentile, rounded, spreadOf } from './stats.ts';
 
 const sample = fc.double({ min: 0.001, max: 1e9, noNaN: true });
 
@@ -58,5 +58,39 @@ describe('rounded', () => {
     assert.equal(rounded(1234567), 1235000);
     assert.equal(rounded(0.00123456), 0.001235);
     assert.equal(rounded(0), 0);
+  });
+});
+
+describe('medianWithoutOutliers', () => {
+  it('leaves out what is more than three deviations from the mean', () => {
+    const calm = Array.from({ length: 99 }, (_, index) => 100 + (index % 3));
+    assert.equal(medianWithoutOutliers([...calm, 1e6]), 101);
+    // With 20 samples one of them can lie more than three deviations off, with 9 none can.
+    assert.equal(medianWithoutOutliers([...Array<number>(19).fill(1), 50]), 1);
+    assert.equal(medianWithoutOutliers([1, 1, 2, 2]), 1.5);
+    assert.equal(medianWithoutOutliers([7]), 7);
+    assert.throws(() => medianWithoutOutliers([]), RangeError);
+  });
+
+  it('lies between the ends', () => {
+    fc.assert(
+      fc.property(fc.array(sample, { minLength: 1, maxLength: 50 }), (values) => {
+        const median = medianWithoutOutliers(values);
+        assert.ok(median >= Math.min(...values) && median <= Math.max(...values));
+      }),
+    );
+  });
+});
+
+describe('percentile', () => {
+  it('is the nearest rank', () => {
+    const values = [5, 1, 4, 2, 3];
+    assert.equal(percentile(values, 0.5), 3);
+    assert.equal(percentile(values, 0.2), 1);
+    assert.equal(percentile(values, 0.99), 5);
+    assert.equal(percentile(values, 1), 5);
+    assert.deepEqual(values, [5, 1, 4, 2, 3]);
+    assert.equal(percentile(Float64Array.of(9, 10, 100), 0.4), 10);
+    assert.throws(() => percentile([], 0.5), RangeError);
   });
 });

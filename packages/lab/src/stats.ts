@@ -31,6 +31,24 @@ export function pairedRatio(over: readonly number[], under: readonly number[]): 
   return spreadOf(ratios);
 }
 
+/**
+ * libMicro's figure for many samples of one short call: the median of what lies within three standard deviations of the
+ * mean. Interrupts and other guests of the machine fall outside; a second mode of the call itself does not.
+ */
+export function medianWithoutOutliers(values: readonly number[]): number {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length;
+  const limit = 3 * Math.sqrt(variance);
+  return spreadOf(values.filter((value) => Math.abs(value - mean) <= limit)).median;
+}
+
+/** The value that a share of the samples does not exceed (nearest rank). @param share 0 < share ≤ 1 */
+export function percentile(values: readonly number[] | Float64Array, share: number): number {
+  if (values.length === 0) throw new RangeError('percentile: no samples');
+  const sorted = Float64Array.from(values).sort();
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+}
+
 /** Four significant digits, as a number, so that JSON and table agree. */
 export function rounded(value: number): number {
   return Number(value.toPrecision(4));

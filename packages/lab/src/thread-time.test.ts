@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { between, threadTime } from './thread-time.ts';
+
+describe('threadTime', () => {
+  it('moves forward with work, the main thread never more than the process', () => {
+    const before = threadTime();
+    let sum = 0;
+    for (const start = performance.now(); performance.now() - start < 60; ) sum += Math.sqrt(sum + 1);
+    const { mainMs, mainWaitedMs, processMs } = between(before, threadTime());
+    assert.ok(sum > 0);
+    assert.ok(processMs > 0 && mainMs >= 0 && mainWaitedMs >= 0);
+    // The kernel accounts both at its own moments, a few ms apart.
+    assert.ok(mainMs <= processMs + 20, `${mainMs} of ${processMs} ms`);
+  });
+
+  it('is a plain difference', () => {
+    const from = { mainMs: 1, mainWaitedMs: 2, processMs: 3 };
+    const to = { mainMs: 11, mainWaitedMs: 22, processMs: 33 };
+    assert.deepEqual(between(from, to), { mainMs: 10, mainWaitedMs: 20, processMs: 30 });
+  });
+});

@@ -1,0 +1,30 @@
+/**
+ * What this thread and its process took of the processors, so that a run on a busy machine can be told from a slow one.
+ * The calling thread's own times are Linux' (/proc/self/task/…/schedstat); elsewhere they are 0.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+
+export interface ThreadTime {
+  /** ms that the main thread ran. */
+  readonly mainMs: number;
+  /** ms that it could have run and another had the processor. */
+  readonly mainWaitedMs: number;
+  /** ms of all threads of the process together. */
+  readonly processMs: number;
+}
+
+export function threadTime(): ThreadTime {
+  const file = `/proc/self/task/${process.pid}/schedstat`;
+  const [ran, waited] = existsSync(file) ? readFileSync(file, 'utf8').split(' ').map(Number) : [0, 0];
+  const { user, system } = process.cpuUsage();
+  return { mainMs: ran / 1e6, mainWaitedMs: waited / 1e6, processMs: (user + system) / 1000 };
+}
+
+/** The time between two looks. */
+export function between(before: ThreadTime, after: ThreadTime): ThreadTime {
+  return {
+    mainMs: after.mainMs - before.mainMs,
+    mainWaitedMs: after.mainWaitedMs - before.mainWaitedMs,
+    processMs: after.processMs - before.processMs,
+  };
+}
