@@ -21,7 +21,7 @@ import { COMPACT_ASYNC, COMPACT_FULL, COMPACT_LIGHT } from './compactor.ts';
 import { considerLocked } from './deferral.ts';
 import { compactDirect, compactGap } from './direct-compact.ts';
 import { mayStall, POLICY_STOCKED } from './policy.ts';
-import { noteRequestLocked, shortOrder } from './stock.ts';
+import { halfGoneOrder, noteRequestLocked } from './stock.ts';
 
 /** What an allocation needs of a thread's view of the instance (vm/memory.ts). */
 export interface AllocMemory {
@@ -98,7 +98,7 @@ function takeFree(node: Node, orderWanted: number, orderMin: number, type: numbe
 function isShortLocked(node: Node, orderWanted: number): boolean {
   if (Atomics.load(node.words, L.H_KCOMPACTD_WAKE) !== 0) return false;
   considerLocked(node, orderWanted);
-  const order = shortOrder(node);
+  const order = halfGoneOrder(node);
   return order > 0 && askKcompactdLocked(node, order);
 }
 

@@ -32,12 +32,14 @@ export function wakeKcompactd(node: Node): void {
 }
 
 /**
- * Room to empty a block into: above the low mark, since compaction must not cause direct reclaim, and without touching the
- * stock of smaller orders, which would have to be made again.
+ * Room to empty a block into: above the low mark, since compaction must not cause direct reclaim; without touching the stock
+ * of smaller orders, which would have to be made again; and with single frames left for those who want no more, or they
+ * would break up the block at once.
  */
 export function hasRoomLocked(node: Node, order: number): boolean {
   const { words } = node;
-  return words[L.H_FREE_FRAMES] >= words[L.H_WMARK_LOW] + compactGap(order) && spareFrames(node, order) >= 1 << order;
+  if (words[L.H_FREE_FRAMES] < words[L.H_WMARK_LOW] + compactGap(order)) return false;
+  return spareFrames(node, order) >= (1 << order) + words[L.H_WMARK_HIGH];
 }
 
 /** kswapd keeps the stock and `gap` frames free beyond its marks (watermark_boost). */

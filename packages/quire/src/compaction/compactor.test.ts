@@ -17,7 +17,7 @@ function compact(order: number, mode = COMPACT_FULL): Pfn {
   for (let steps = 0; steps < 1000; steps++) {
     const step = compactor.stepLocked();
     if (step === 'done') return compactor.block;
-    if (step === 'complete') return NO_PFN;
+    if (step !== 'more') return NO_PFN;
   }
   throw new Error('a run ends');
 }

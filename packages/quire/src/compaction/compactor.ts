@@ -23,7 +23,7 @@ import { C } from '../base/counters.ts';
 import { CHUNK_PAGES, NO_PFN, ORDER_MAX, type Pfn } from '../base/units.ts';
 import { typeOf } from '../page-alloc/buddy.ts';
 import { isRestarting } from './deferral.ts';
-import { Evacuation, looked, lookLocked } from './evacuation.ts';
+import { Evacuation, fitsLocked, looked, lookLocked } from './evacuation.ts';
 import { FreeScanner } from './free-scanner.ts';
 
 /** Light: movable pageblocks only, and gives way when others want the lock. A caller that can do without the block. */
@@ -33,7 +33,8 @@ export const COMPACT_LIGHT = 1;
 /** From one end to the other, whatever was found before. A caller that needs the block. */
 export const COMPACT_FULL = 2;
 
-export type CompactStep = 'more' | 'done' | 'complete';
+/** 'short': too few small free blocks to move pages to. */
+export type CompactStep = 'more' | 'done' | 'complete' | 'short';
 
 /** Frames looked at in one hold of the lock (about 2 ns each). */
 const SCAN_FRAMES_MAX = 1024;
@@ -73,7 +74,7 @@ export class Compactor {
     this.left = node.frames - this.first;
   }
 
-  /** Some work: a few frames moved, or some hundred looked at. 'complete': nothing can be made. */
+  /** Some work: a few frames moved, or some hundred looked at. 'complete': nothing can be made, 'short': nor now. */
   stepLocked(): CompactStep {
     const freeScanned = this.targets.scanned;
     const step = this.evacuation !== undefined ? this.evacuateLocked(this.evacuation) : this.scanLocked();
@@ -99,6 +100,8 @@ export class Compactor {
 
   private scanLocked(): CompactStep {
     const { node } = this;
+    // What is free in the block itself counts on both sides: as much must be free in small blocks as the block has frames.
+    if (this.targets.framesLocked(0) < 1 << this.order) return 'short';
     let budget = SCAN_FRAMES_MAX;
     while (budget > 0) {
       if (this.left <= 0) return this.completeLocked();
@@ -110,7 +113,11 @@ export class Compactor {
       const isCandidate = lookLocked(node, base, this.order);
       budget -= looked.scanned + 1;
       node.counters[this.isDaemon ? C.compact_daemon_migrate_scanned : C.compact_migrate_scanned] += looked.scanned + 1;
-      if (!isCandidate || node.words[L.H_FREE_FRAMES] < 1 << this.order) continue;
+      if (!isCandidate) continue;
+      if (!fitsLocked(this.targets, this.order)) {
+        this.hadCandidate = true;
+        continue;
+      }
       this.hadCandidate = true;
       this.evacuation = new Evacuation(node, base, this.order, this.targets);
       this.evacuation.beginLocked();

@@ -44,8 +44,8 @@ export function compactDirect(node: Node, order: number, mode: number): Pfn {
   drainCachesLocked(node);
   const compactor = new Compactor(node, order, mode, false);
   for (let step = compactor.stepLocked(); step !== 'done'; step = compactor.stepLocked()) {
-    const isOver = step === 'complete';
-    if (isOver && mode !== COMPACT_ASYNC) deferLocked(node, order);
+    const isOver = step !== 'more';
+    if (step === 'complete' && mode !== COMPACT_ASYNC) deferLocked(node, order);
     node.unlock();
     const isContended = !isOver && !takeLock(node, mode);
     if (isOver || isContended) {

@@ -4,7 +4,7 @@
  * is this thread's and can be handed out, or freed, as one. If something turns up that cannot move, what was taken is
  * given back.
  *
- *   look ──all movable──► take the free frames ──► move, a few a hold ──► whole block private (NEW, order)
+ *   look ──all movable──► take the free frames ──► move, a few a hold: folios, then single frames ──► all private (NEW, order)
  *     └─ no                        └───────────── pinned meanwhile, no room ──► given back
  *
  * Between two holds of the lock everything private is of kind NEW with this thread's id: if the thread dies, it is
@@ -24,7 +24,7 @@ import {
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
-import { NO_PFN, type Pfn } from '../base/units.ts';
+import { NO_PFN, ORDER_MAX, type Pfn } from '../base/units.ts';
 import { isolateBlockLocked } from '../page-alloc/buddy.ts';
 import { drainCachesLocked, freeToBuddyLocked } from '../page-alloc/page-allocator.ts';
 import type { FreeScanner } from './free-scanner.ts';
@@ -33,6 +33,9 @@ import { isMovableLocked, MIGRATE_ORDER_MAX, migrateLocked } from './migrate.ts'
 /** Frames moved in one hold of the lock: about as long as a batch of swap-out. One folio of order 4 may exceed it. */
 const MOVE_FRAMES_MAX = 8;
 
+/** Of a frame that is only passed, in frames moved: looking costs some 2 ns, moving 300. */
+const PASS_COST = 1 / 128;
+
 export class Evacuation {
   readonly base: Pfn;
   readonly order: number;
@@ -40,6 +43,8 @@ export class Evacuation {
   private readonly targets: FreeScanner;
   private readonly end: number;
   private at: number;
+  /** Folios first: single frames would break up the blocks they need. */
+  private isSecondPass = false;
 
   constructor(node: Node, base: Pfn, order: number, targets: FreeScanner) {
     this.node = node;
@@ -50,7 +55,7 @@ export class Evacuation {
     this.at = base;
   }
 
-  /** Takes the block's free frames. The block has been looked at in this hold of the lock (`isEmptiableLocked`). */
+  /** Takes the block's free frames. The block has been looked at in this hold of the lock (`lookLocked`). */
   beginLocked(): void {
     for (let at = this.base as number; at < this.end; at += 1 << this.sizeAt(at)) {
       if ((this.node.words[this.node.kindAt + at] & KIND_MASK) === KIND_FREE) this.takeFreeLocked(at as Pfn);
@@ -68,6 +73,11 @@ export class Evacuation {
       else if (kind === KIND_FREE && this.sizeAt(pfn) < this.order) this.takeFreeLocked(pfn);
       else {
         const order = orderOf(node, pfn);
+        if (order === 0 && !this.isSecondPass && isMovableLocked(node, pfn)) {
+          this.at++;
+          moved += PASS_COST;
+          continue;
+        }
         if (order >= this.order || !isMovableLocked(node, pfn)) return this.failLocked();
         const target = this.targets.takeLocked(order, this.end);
         if (target === NO_PFN) return this.failLocked();
@@ -80,6 +90,11 @@ export class Evacuation {
       }
     }
     if (this.at < this.end) return 'more';
+    if (!this.isSecondPass) {
+      this.isSecondPass = true;
+      this.at = this.base;
+      return this.stepLocked();
+    }
     this.joinLocked();
     return 'done';
   }
@@ -121,31 +136,44 @@ export class Evacuation {
   }
 }
 
-/** What `lookLocked` found, besides its result. */
-export const looked = { scanned: 0, inUse: 0 };
+/**
+ * What `lookLocked` found, besides its result: frames looked at; of folios, the frames and the largest order; free blocks by
+ * order.
+ */
+export const looked = { scanned: 0, folioFrames: 0, folioOrder: 0, free: new Int32Array(ORDER_MAX + 1) };
 
 /**
  * Can the aligned block be emptied now, by the look of it? Everything in it is free or movable, and it is not one free
- * block already. `looked` has how many frames were looked at and how many would have to move.
+ * block already.
  */
 export function lookLocked(node: Node, base: Pfn, order: number): boolean {
   const { words, kindAt } = node;
   const end = base + (1 << order);
-  looked.inUse = 0;
   looked.scanned = 0;
+  looked.folioFrames = 0;
+  looked.folioOrder = 0;
+  looked.free.fill(0);
   for (let at = base as number; at < end; looked.scanned++) {
     const word = words[kindAt + at];
     const kind = word & KIND_MASK;
     const size = (word >>> ORDER_SHIFT) & 0xf;
     if (kind === KIND_FREE) {
       if (size >= order) return false;
-      at += 1 << size;
-    } else if (kind === KIND_CACHED) at++;
-    else {
+      looked.free[size]++;
+    } else if (kind !== KIND_CACHED) {
       if (size >= order || size > MIGRATE_ORDER_MAX || !isMovableLocked(node, at as Pfn)) return false;
-      looked.inUse += 1 << size;
-      at += 1 << size;
+      if (size > 0) looked.folioFrames += 1 << size;
+      looked.folioOrder = Math.max(looked.folioOrder, size);
     }
+    at += kind === KIND_CACHED ? 1 : 1 << size;
   }
   return true;
+}
+
+/** Are there free blocks outside it for the folios of the block just looked at? Single frames fit anywhere. */
+export function fitsLocked(targets: FreeScanner, order: number): boolean {
+  if (looked.folioFrames === 0) return true;
+  let outside = targets.framesLocked(looked.folioOrder);
+  for (let at = looked.folioOrder; at < order; at++) outside -= looked.free[at] << at;
+  return outside >= looked.folioFrames;
 }

@@ -41,6 +41,15 @@ export class FreeScanner {
     return pfn;
   }
 
+  /** Frames in the blocks it may use that are at least of order `from`. */
+  framesLocked(from: number): number {
+    let frames = 0;
+    for (const type of this.types) {
+      for (let order = from; order < this.order; order++) frames += this.node.words[listAt(type, order) + 1] << order;
+    }
+    return frames;
+  }
+
   private findLocked(order: number, above: number): Pfn {
     const { words, nextAt } = this.node;
     for (const type of this.types) {

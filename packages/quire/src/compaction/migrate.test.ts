@@ -12,6 +12,10 @@ import { setBits } from '../page-table/block-bits.ts';
 import { ensureLeafLocked } from '../page-table/page-table.ts';
 import { publishFolioLocked } from '../reclaim/folio.ts';
 import { lruTail } from '../reclaim/lru.ts';
+import { SIZE_CLASSES } from '../swap/size-classes.ts';
+import * as W from '../swap/slot-word.ts';
+import { sequenceAt } from '../swap/swap-table.ts';
+import { forEachObjectLocked } from '../swap/zs-pool.ts';
 import { makePage } from '../testing/page-data.ts';
 import { createTestInstance, frameBytes, locked, type TestInstance } from '../testing/test-instance.ts';
 import { checkNode } from '../vm/instance-check.ts';
@@ -143,6 +147,30 @@ describe('migration', () => {
     assert.ok(node.counters[C.swap_clean_copies] > freed, 'the copies are good for eviction');
     check();
     space.close();
+    instance.finish();
+  });
+
+  it('moves the sequence of every object that lies in the frame, wholly or in part', () => {
+    const { instance } = createMixed(900);
+    const { node } = instance;
+    let straddling = 0;
+    for (let head = node.firstFree; head < node.frames; head++) {
+      if (F.kindOf(node, head as Pfn) !== F.KIND_ZS) continue;
+      const { bytes } = SIZE_CLASSES[node.words[node.ownerAt + head] & 0xff];
+      const second = node.words[node.slotAt + head] as Pfn;
+      if (second === NO_PFN) continue;
+      const before = new Map<number, number>();
+      forEachObjectLocked(node, head as Pfn, (slot, location) => {
+        const isInSecond = W.locationPfn(location) === second;
+        const reachesIn = W.locationPfn(location) === head && W.locationOffsetBytes(location) + bytes > PAGE_BYTES;
+        if (!isInSecond && !reachesIn) return;
+        if (reachesIn) straddling++;
+        before.set(slot, node.words[sequenceAt(slot)]);
+      });
+      assert.ok(migrate(instance, second));
+      for (const [slot, sequence] of before) assert.notEqual(node.words[sequenceAt(slot)], sequence, `slot ${slot}`);
+    }
+    assert.ok(straddling > 10, `${straddling} objects straddle`);
     instance.finish();
   });
 

@@ -45,7 +45,7 @@ import { bumpSequenceLocked, setSlotWordLocked, slotWordLocked } from '../swap/s
 import { moveZsFrameLocked } from './migrate-zspage.ts';
 import { relinkLocked } from './relink.ts';
 
-/** Largest folio that is moved: 64 KiB, some 5 µs of copying under the lock. */
+/** Largest folio that is moved: 64 KiB, some 3 µs of copying under the lock. */
 export const MIGRATE_ORDER_MAX = 4;
 
 /**

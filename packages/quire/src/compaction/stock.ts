@@ -6,6 +6,8 @@
  *   target[k]   blocks of order k to keep = what the next HORIZON requests will want of it, by their recent shares,
  *               and as many again as were missed lately
  *
+ * kcompactd is woken when half of an order's stock is gone and fills all of it, so it is not woken for each block.
+ *
  * Counters halve every DECAY_REQUESTS requests: the clock is demand itself, so a stock is neither built nor given up while
  * nobody asks. All targets together are at most 1/STOCK_SHARE of the node; the smaller orders come first, since a
  * shortage there costs more folios.
@@ -56,10 +58,22 @@ function aimLocked(node: Node): void {
  * they are not wanted themselves.
  */
 export function shortOrder(node: Node): number {
+  return findShort(node, 0);
+}
+
+/**
+ * As `shortOrder`, of orders of which half the stock is gone: time to wake kcompactd, which fills it up again. So it is not
+ * woken for each block.
+ */
+export function halfGoneOrder(node: Node): number {
+  return findShort(node, 1);
+}
+
+function findShort(node: Node, shift: number): number {
   const { words } = node;
   let frames = 0;
   for (let order = ORDER_MAX; order > 0; order--) {
-    frames += (freeBlocks(node, order) - words[L.H_STOCK_TARGET + order]) << order;
+    frames += (freeBlocks(node, order) - ((words[L.H_STOCK_TARGET + order] + shift) >> shift)) << order;
     if (frames >= 0) continue;
     if (!isPutOff(node, order)) return order;
     frames = 0; // what cannot be had now is not taken from smaller orders

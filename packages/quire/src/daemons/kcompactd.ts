@@ -22,6 +22,9 @@ import { hasFreeBlock } from '../page-alloc/buddy.ts';
 import { drainCachesLocked, freeToBuddyLocked, wakeKswapd } from '../page-alloc/page-allocator.ts';
 import type { Daemon } from './daemon.ts';
 
+/** About a microsecond: long against a spin of the one who waits, short against a step. */
+const GIVE_WAY_SPINS = 64;
+
 export class Kcompactd implements Daemon {
   readonly name = 'kcompactd';
   private readonly node: Node;
@@ -34,10 +37,16 @@ export class Kcompactd implements Daemon {
   step(): boolean {
     const { node } = this;
     if (this.run === undefined && Atomics.load(node.words, L.H_KCOMPACTD_WAKE) === 0) return false;
+    this.giveWay();
     node.lock();
     const isBusy = this.run === undefined ? this.beginLocked() : this.goOnLocked(this.run);
     node.unlock();
     return isBusy;
+  }
+
+  /** Steps follow one another closely: whoever spins for the lock gets a moment in which it is free. */
+  private giveWay(): void {
+    for (let spin = 0; spin < GIVE_WAY_SPINS; spin++) Atomics.load(this.node.words, L.H_LOCK);
   }
 
   /** The daemon ends: what it had taken of a block is given back. */
@@ -57,11 +66,7 @@ export class Kcompactd implements Daemon {
     node.counters[C.compact_daemon_wake]++;
     const order = this.pickLocked(asked);
     if (order === 0) return this.restLocked();
-    if (!hasRoomLocked(node, order)) {
-      boostLocked(node, compactGap(order));
-      wakeKswapd(node);
-      return false;
-    }
+    if (!hasRoomLocked(node, order)) return this.askForRoomLocked(order);
     drainCachesLocked(node);
     this.run = new Compactor(node, order, COMPACT_LIGHT, true);
     return true;
@@ -79,6 +84,7 @@ export class Kcompactd implements Daemon {
     const step = run.stepLocked();
     if (step === 'more') return true;
     this.run = undefined;
+    if (step === 'short') return this.askForRoomLocked(run.order);
     if (step === 'complete') deferLocked(node, run.order);
     else {
       freeToBuddyLocked(node, run.block);
@@ -88,6 +94,12 @@ export class Kcompactd implements Daemon {
     if (node.words[L.H_COMPACTION] !== POLICY_STOCKED || shortOrder(node) === 0) return this.restLocked();
     Atomics.store(node.words, L.H_KCOMPACTD_WAKE, 1); // there is more to do: the next step looks
     return true;
+  }
+
+  private askForRoomLocked(order: number): boolean {
+    boostLocked(this.node, compactGap(order));
+    wakeKswapd(this.node);
+    return false;
   }
 
   /** Nothing to do: kswapd need not keep more free than the stock itself. */
