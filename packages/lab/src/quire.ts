@@ -31,8 +31,10 @@ export interface QuireFile {
 export const COMPACTION_POLICIES = ['direct', 'caller', 'split', 'light', 'background', 'stocked'] as const;
 export type CompactionPolicy = (typeof COMPACTION_POLICIES)[number];
 
+export type RegionAccess = 'sequential' | 'random' | 'auto';
+
 export interface QuireInstance {
-  region(options: { size: number; name: string }): QuireRegion;
+  region(options: { size: number; name: string; access?: RegionAccess }): QuireRegion;
   map(options: { name: string; value: 'bytes' }): QuireBytesMap;
   /** Absent in a build of the package without files. */
   openFile?(path: string, flags?: string): Promise<QuireFile>;

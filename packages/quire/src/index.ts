@@ -20,3 +20,4 @@ export { type ByteMap, KEEP_EXPIRY } from './map/byte-map.ts';
 export type { PageMap } from './map/page-map.ts';
 export type { PageMapOptions } from './map/page-map-options.ts';
 export { type MapKey, QuireMap, type QuireMapOptions, type SetOptions } from './map/quire-map.ts';
+export type { Access } from './vm/access.ts';

@@ -14,6 +14,7 @@ import { pairedRatio } from '../stats.ts';
 import { touchMemory } from '../touch-memory.ts';
 import { HOST, HostColumn, type HostResult, TOUCHED_SHARE } from './host-column.ts';
 import type { QuireChildArgs } from './quire-child.ts';
+import { measureSequential } from './sequential.ts';
 import { corpusStore, type PhaseResult, phaseLines, runPhase, type Work, workOf } from './workload.ts';
 
 const BUDGET_SHARE = 0.68;
@@ -62,6 +63,7 @@ async function runSwap(run: Run): Promise<Outcome> {
     const samples = await measure(columns, expected, run, results);
     report(samples, results);
     for (const column of columns) column.describe(results);
+    await measureSequential(file, work.pages, budgetBytes, run, results);
   } finally {
     host?.swap.close();
   }

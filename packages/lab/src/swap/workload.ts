@@ -66,6 +66,8 @@ export function runPhase(line: string, store: Store, corpus: Corpus, pages: numb
   if (phase === 'verify') return verify(store, corpus, pages, ops, rng);
   if (phase === 'random') return randomReads(store, pages, ops, rng);
   if (phase === 'hot') return hotColdReads(store, pages, ops, rng);
+  if (phase === 'text') return fillText(store, corpus, pages);
+  if (phase === 'scan') return scan(store, pages);
   throw new RangeError(`unknown phase ${line}`);
 }
 
@@ -90,6 +92,37 @@ function fill(store: Store, corpus: Corpus, pages: number): PhaseResult {
     store.write(index * PAGE_BYTES, page);
   }
   return resultOf('fill', start, pages, 0);
+}
+
+/** The text in its own order, over again when it is at its end. */
+function fillText(store: Store, corpus: Corpus, pages: number): PhaseResult {
+  const start = performance.now();
+  for (let index = 0; index < pages; index += 1) store.write(index * PAGE_BYTES, textPage(corpus, index));
+  return resultOf('text', start, pages, 0);
+}
+
+function textPage(corpus: Corpus, index: number): Uint8Array {
+  const from = (index % Math.floor(corpus.text.length / PAGE_BYTES)) * PAGE_BYTES;
+  return corpus.text.subarray(from, from + PAGE_BYTES);
+}
+
+/** Each page in order, whole. */
+function scan(store: Store, pages: number): PhaseResult {
+  const words = new Uint32Array(PAGE_BYTES / 4);
+  const target = new Uint8Array(words.buffer);
+  let sum = 0;
+  const start = performance.now();
+  for (let index = 0; index < pages; index += 1) {
+    store.read(index * PAGE_BYTES, target);
+    sum = (Math.imul(sum, 31) + words[index & (words.length - 1)]) | 0;
+  }
+  return resultOf('scan', start, pages, sum >>> 0);
+}
+
+/** What `scan` must find after `fillText`. */
+export function scanSum(corpus: Corpus, pages: number): number {
+  return scan({ write: () => undefined, read: (at, target) => target.set(textPage(corpus, at / PAGE_BYTES)) }, pages)
+    .sum;
 }
 
 function verify(store: Store, corpus: Corpus, pages: number, ops: number, rng: Xorshift32): PhaseResult {

@@ -150,6 +150,8 @@ describe('bad input', () => {
       ),
       { what: 'long name', call: region({ size, name: 'é'.repeat(61) }), code: RANGE },
       { what: 'group 5', call: region({ size, group: 5 }), code: INVALID },
+      { what: "access 'fast'", call: region({ size, access: 'fast' }), code: INVALID },
+      { what: 'access null', call: region({ size, access: null }), code: INVALID },
     ]);
     quire.region({ size: 4 * MIB, name: 'shared' });
     await expectAll([{ what: 'other size', call: region({ size: 40 * MIB, name: 'shared' }), code: RANGE }]);

@@ -17,6 +17,7 @@ import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
 import { setDirtyLimits } from '../page-cache/dirty-limits.ts';
 import { attachFiles } from '../page-cache/dirty-throttle.ts';
 import type { LeftDescriptors } from '../page-cache/inode.ts';
+import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
 import { formatInstance, viewNodes } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { giveIoBlock, takeIoBlock } from '../vm/io-block.ts';
@@ -63,6 +64,12 @@ export interface RegionOptions {
   readonly name?: string;
   /** Name under which the region's memory is accounted. Default 'default'. At most 31 bytes of UTF-8. */
   readonly group?: string;
+  /**
+   * How the region is read. 'sequential': pages go out and are compressed four at a time, which takes less memory; a
+   * random read then costs up to four times as much. 'auto' (default): by what is seen. Holds for all threads; without
+   * it, a region that is there keeps what it has.
+   */
+  readonly access?: Access;
 }
 
 /** Started with the first file. */
@@ -186,11 +193,13 @@ export class Quire implements AsyncDisposable {
     if (size > REGION_BYTES_MAX) throw outOfRange('size', `at most ${REGION_BYTES_MAX}`, size);
     const name = checkName('name', options.name ?? '');
     const group = checkName('group', options.group ?? 'default', L.R_GROUP_BYTES_MAX);
+    const access = checkAccess(options.access);
     const info = openRegion(this.memory, name === '' ? '' : `region:${name}`, chunksFor(size), group);
     if (!info.created && info.chunks !== chunksFor(size)) {
       closeRegion(this.memory, info.region);
       throw outOfRange('size', `that of the open region '${name}'`, size);
     }
+    if (access !== undefined || info.created) setAccess(this.memory.nodes[0], info.region, access ?? 'auto');
     const region = new Region(this.owner, new RegionSpace(this.memory, info.region, size), name, size, group);
     this.children.add(region);
     return region;
@@ -427,4 +436,9 @@ function poolShare(shape: ResolvedOptions): number {
 function areasFor(shape: ResolvedOptions): number {
   const spare = Math.max(1, Math.min(8, Math.floor(shape.budgetBytes / (64 * 128 * 1024))));
   return 1 + shape.threads + (shape.threads > 0 ? FILE_DAEMONS.length : 0) + spare;
+}
+
+function checkAccess(access: unknown): Access | undefined {
+  if (access === undefined || ACCESS_HINTS.some((hint) => hint === access)) return access as Access | undefined;
+  throw invalidArg('access', "'auto', 'sequential' or 'random'", access);
 }

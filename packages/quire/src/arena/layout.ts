@@ -9,7 +9,7 @@
  * it checks magic, version and geometry and derives every offset below from the number of frames.
  */
 import { assert } from '../base/assert.ts';
-import { GIB, MIB, PAGE_BYTES, PAGE_WORDS } from '../base/units.ts';
+import { GIB, MIB, PAGE_BYTES, PAGE_WORDS, UNIT_BYTES } from '../base/units.ts';
 
 export const MAGIC = 0x51_55_49_52; // 'QUIR'
 export const LAYOUT_VERSION = 1;
@@ -188,11 +188,17 @@ export const AREA_LZ4_TABLE = 0;
 /** Pages that transient reads decompress into, used in turn: as many reads may be open at once. */
 export const AREA_SCRATCH = 16 * 1024;
 export const SCRATCH_PAGES = 8;
-/** An object that straddles two frames, made contiguous. */
+/**
+ * An object that straddles frames, made contiguous: up to 12 KiB. Also the pages of a unit that is being compressed, all
+ * 16 KiB up to AREA_STAGING: nothing is read in meanwhile.
+ */
 export const AREA_GATHER = 48 * 1024;
 /** One object of the file tier as it was read. */
 export const AREA_IO = 56 * 1024;
-/** Compressed pages of one batch; pieces of a segment being cleaned. */
+/**
+ * Compressed pages of one batch; pieces of a segment being cleaned. Its first 16 KiB also keep the unit that this thread
+ * decoded last (Node.decoded).
+ */
 export const AREA_STAGING = 64 * 1024;
 export const AREA_STAGING_BYTES = 60 * 1024;
 /** Float64 counters, written by the owner alone. */
@@ -208,11 +214,13 @@ export const REGION_MEMORY = 0;
 export const REGION_FILE = 1;
 export const R_CONTROL = 4; // pfn of the control frame of a map or of a file's inode
 export const R_REFS = 5;
-export const R_NAME_BYTES = 6;
+/** Node 0: how the region is read, a hint of vm/access.ts. */
+export const R_ACCESS = 6;
 /** Pages of the region this node holds, in whatever tier. */
 export const R_PAGES = 7;
-export const R_NAME = 8; // 32 words: 128 bytes of UTF-8
-export const R_NAME_BYTES_MAX = 128;
+/** A length byte and up to 127 bytes of UTF-8. */
+export const R_NAME = 8; // 32 words
+export const R_NAME_BYTES_MAX = 127;
 /** Name of the group it is accounted under: a length byte and up to 31 bytes of UTF-8. */
 export const R_GROUP = 40;
 export const R_GROUP_BYTES_MAX = 31;
@@ -299,10 +307,11 @@ export function nodeGeometry(bytes: number): NodeGeometry {
 }
 
 /* Static checks: cheap, run at load, so a wrong edit of this file fails every test at once. */
-assert(R_NAME + R_NAME_BYTES_MAX / 4 <= R_GROUP && R_GROUP * 4 + 32 <= R_ROOTS * 4, 'region slot names');
+assert(R_NAME * 4 + 1 + R_NAME_BYTES_MAX <= R_GROUP * 4 && R_GROUP * 4 + 32 <= R_ROOTS * 4, 'region slot names');
 assert(R_ROOTS + ROOTS <= REGION_WORDS, 'region slot roots');
 assert(T_CLUSTER + 10 <= THREAD_WORDS, 'thread slot');
 assert(AREA_SCRATCH + SCRATCH_PAGES * PAGE_BYTES <= AREA_GATHER, 'thread area scratch');
+assert(AREA_GATHER + UNIT_BYTES <= AREA_STAGING && UNIT_BYTES <= AREA_STAGING_BYTES, 'thread area units');
 assert(
   AREA_STAGING + AREA_STAGING_BYTES <= AREA_COUNTERS && AREA_COUNTERS + 2048 <= PAGE_BYTES << AREA_ORDER,
   'thread area',

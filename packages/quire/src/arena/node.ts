@@ -3,10 +3,20 @@
  * memory; this object holds nothing that another thread would need. Hot code reads the public fields directly.
  */
 import { assert } from '../base/assert.ts';
-import { PAGE_SHIFT, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
+import { PAGE_SHIFT, PAGE_WORDS, type Pfn, UNIT_PAGES, type WordIndex } from '../base/units.ts';
 import type { Kernel } from '../codec/kernel.ts';
 import * as L from './layout.ts';
 import { acquire, ownerOf, release } from './node-lock.ts';
+
+/** Decoded pages of a unit; `valid` has a bit for each page whose slot named `location` when its sequence was noted. */
+export interface DecodedUnit {
+  base: number;
+  location: number;
+  /** Bytes decoded, from the unit's first page on. */
+  bytes: number;
+  valid: number;
+  readonly sequences: Int32Array;
+}
 
 export class Node {
   readonly memory: WebAssembly.Memory;
@@ -41,6 +51,8 @@ export class Node {
   ioByte = 0;
   stagingByte = 0;
   counters: Float64Array = new Float64Array(0);
+  /** The unit that this thread decoded last, in its staging buffer (vm/unit-read.ts). */
+  readonly decoded: DecodedUnit = { base: -1, location: 0, bytes: 0, valid: 0, sequences: new Int32Array(UNIT_PAGES) };
   /** Words of node 0, where the daemons of all nodes wait. */
   home: Int32Array;
 
@@ -94,6 +106,12 @@ export class Node {
     return ownerOf(this.words, L.H_LOCK) === this.thread;
   }
 
+  /** The staging buffer, for other use: what was decoded there is given up. */
+  takeStaging(): number {
+    this.decoded.base = -1;
+    return this.stagingByte;
+  }
+
   /** Index in `words` of a frame's first word. */
   wordOf(pfn: Pfn): WordIndex {
     return (pfn * PAGE_WORDS) as WordIndex;
@@ -116,6 +134,7 @@ export class Node {
   /** Binds this view to a thread slot: the scratch memory the thread may use without any lock. */
   bindThread(thread: number, index: number): void {
     this.thread = thread;
+    this.decoded.base = -1;
     this.threadIndex = index;
     this.threadAt = L.THREADS_AT + index * L.THREAD_WORDS;
     const area = this.words[this.threadAt + L.T_AREA];

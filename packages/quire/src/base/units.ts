@@ -19,6 +19,10 @@ export const PAGE_WORDS = PAGE_BYTES >> 2;
 export const ORDER_MAX = 9;
 export const CHUNK_PAGES = 1 << ORDER_MAX;
 export const CHUNK_BYTES = CHUNK_PAGES * PAGE_BYTES;
+/** Pages of a region that is read in sequence are swapped out four at a time, as one unit of 16 KiB (swap/unit.ts). */
+export const UNIT_ORDER = 2;
+export const UNIT_PAGES = 1 << UNIT_ORDER;
+export const UNIT_BYTES = UNIT_PAGES * PAGE_BYTES;
 
 /** "No frame": frame 0 holds the header, so it is never handed out. */
 export const NO_PFN = 0 as Pfn;

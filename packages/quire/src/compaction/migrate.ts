@@ -18,6 +18,7 @@
  */
 import {
   bumpVersionLocked,
+  FRAME_SEQUENTIAL,
   freezeLocked,
   KIND_NEW,
   KIND_PAGECACHE,
@@ -144,7 +145,7 @@ function takeOverLocked(node: Node, from: Pfn, to: Pfn, kind: number, order: num
   const list = (words[node.kindAt + from] & LRU_MASK) >> LRU_SHIFT;
   assert(list !== 0, 'a mapped frame is on a list', from);
   setKindLocked(node, to, kind, order);
-  words[node.kindAt + to] |= list << LRU_SHIFT;
+  words[node.kindAt + to] |= (list << LRU_SHIFT) | (words[node.kindAt + from] & FRAME_SEQUENTIAL);
   words[node.ownerAt + to] = words[node.ownerAt + from];
   words[node.touchAt + to] = words[node.touchAt + from];
   const headAt = L.H_LRU_HEADS + (list - 1) * 2;

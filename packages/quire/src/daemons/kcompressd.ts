@@ -5,8 +5,8 @@
 import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';
 import type { Reclaimer } from '../swap/reclaimer.ts';
-import { COMPRESS_BATCH } from '../swap/reclaimer.ts';
 import { ringLength } from '../swap/ring.ts';
+import { COMPRESS_BATCH } from '../swap/swap-out.ts';
 import type { Daemon } from './daemon.ts';
 
 export class Kcompressd implements Daemon {

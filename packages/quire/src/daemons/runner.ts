@@ -8,8 +8,8 @@
  * one of them sees the other. The flusher, which others wake far less often, sleeps on a word of its own (flusher.ts).
  */
 import * as L from '../arena/layout.ts';
-import { COMPRESS_BATCH } from '../swap/reclaimer.ts';
 import { ringLength } from '../swap/ring.ts';
+import { COMPRESS_BATCH } from '../swap/swap-out.ts';
 import type { Memory } from '../vm/memory.ts';
 import type { Daemon } from './daemon.ts';
 import { Flusher } from './flusher.ts';

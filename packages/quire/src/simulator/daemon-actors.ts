@@ -2,23 +2,16 @@
  * The daemons as actors: the very step machines that workers run, and a swap-out that stops between any two of its
  * phases.
  */
-import type { Pfn } from '../base/units.ts';
+import { UNIT_PAGES } from '../base/units.ts';
 import type { Daemon } from '../daemons/daemon.ts';
 import { Kcompressd } from '../daemons/kcompressd.ts';
 import { Kcopyd } from '../daemons/kcopyd.ts';
 import { Kswapd } from '../daemons/kswapd.ts';
+import { Compressor } from '../swap/compressor.ts';
 import { beginCopiesLocked, createCopyBatch, endCopyLocked } from '../swap/copy-ahead.ts';
 import { compactPool } from '../swap/pool-compactor.ts';
-import { COMPRESS_BATCH, fillByteOf } from '../swap/reclaimer.ts';
-import {
-  claimLocked,
-  compressBatch,
-  createIsolateResult,
-  isClaimed,
-  isolateLocked,
-  publishObjectLocked,
-  publishRawLocked,
-} from '../swap/swap-out.ts';
+import { fillByteOf } from '../swap/reclaimer.ts';
+import { COMPRESS_BATCH, compressBatch, createIsolateResult, isolateLocked } from '../swap/swap-out.ts';
 import type { LogicalThread } from './logical-thread.ts';
 import type { Actor, World } from './world.ts';
 
@@ -105,16 +98,17 @@ export class SwapOutActor implements Actor {
   private state = IDLE;
   private n = 0;
   private count = 0;
-  private readonly pfns = new Int32Array(BATCH);
-  private readonly versions = new Int32Array(BATCH);
-  private readonly lengths = new Int32Array(BATCH);
-  private readonly places = new Int32Array(BATCH);
+  /** Three more for a unit. */
+  private readonly pfns = new Int32Array(BATCH + UNIT_PAGES - 1);
+  private next = 0;
+  private readonly compressors: readonly Compressor[];
   private readonly result = createIsolateResult();
 
   constructor(world: World, thread: LogicalThread, undertaker: LogicalThread) {
     this.world = world;
     this.thread = thread;
     this.undertaker = undertaker;
+    this.compressors = thread.nodes.map((node) => new Compressor(node, false));
     this.name = `swap-out of ${thread.name}`;
   }
 
@@ -135,40 +129,26 @@ export class SwapOutActor implements Actor {
     isolateLocked(node, BATCH, this.pfns, this.result);
     node.unlock();
     this.count = this.result.isolated;
+    this.next = 0;
     this.state = this.count === 0 ? IDLE : ISOLATED;
   }
 
   private claim(): void {
-    const node = this.thread.nodes[this.n];
-    let claimed = 0;
-    node.lock();
-    for (let i = 0; i < this.count; i++) {
-      const pfn = this.pfns[i] as Pfn;
-      if (!claimLocked(node, pfn)) continue;
-      this.versions[claimed] = node.words[node.versionAt + pfn];
-      this.pfns[claimed++] = pfn;
-    }
-    node.unlock();
-    this.count = claimed;
+    this.next = this.compressors[this.n].claim(this.pfns.subarray(0, this.count), this.next, true);
     this.state = CLAIMED;
   }
 
   private compress(): void {
-    compressBatch(this.thread.nodes[this.n], this.pfns, this.count, this.lengths, this.places);
+    this.compressors[this.n].compress();
     this.state = COMPRESSED;
   }
 
+  /** What is left of units goes at once: nobody else knows of it. */
   private publish(): void {
-    const node = this.thread.nodes[this.n];
-    node.lock();
-    for (let i = 0; i < this.count; i++) {
-      const pfn = this.pfns[i] as Pfn;
-      if (!isClaimed(node, pfn, this.versions[i])) continue;
-      if (this.lengths[i] === 0) publishRawLocked(node, pfn);
-      else publishObjectLocked(node, pfn, this.places[i], this.lengths[i]);
-    }
-    node.unlock();
-    this.state = IDLE;
+    const compressor = this.compressors[this.n];
+    compressor.publish();
+    compressor.runLoose();
+    this.state = this.next < this.count ? ISOLATED : IDLE;
   }
 
   private die(): number {

@@ -39,12 +39,13 @@ function fire(): void {
 }
 
 function withThreadState(run: () => void): void {
-  const length = gathered.length;
+  const { length, isUnit } = gathered;
   const done = filled.done;
   const cause = lastIo.cause;
   const order = allocatedOrder.value;
   run();
   gathered.length = length;
+  gathered.isUnit = isUnit;
   filled.done = done;
   lastIo.cause = cause;
   allocatedOrder.value = order;

@@ -4,6 +4,7 @@
  */
 import { Region } from '../api/region.ts';
 import { PAGE_BYTES } from '../base/units.ts';
+import { setAccess } from '../vm/access.ts';
 import { createPageView, type PageView } from '../vm/page-space.ts';
 import { RegionSpace } from '../vm/region-space.ts';
 import { chunksFor, closeRegion, openRegion } from '../vm/region-table.ts';
@@ -113,6 +114,7 @@ export class RegionWorker implements Actor {
     plan.opening++;
     const info = openRegion(memory, `region:${plan.name}`, chunksFor(plan.size));
     plan.opening--;
+    if (info.created) setAccess(memory.nodes[0], info.region, plan.access);
     const space = new RegionSpace(memory, info.region, plan.size);
     const owner = { memory, forget: () => void closeRegion(memory, info.region) };
     const opened = { plan, model, space, region: new Region(owner, space, plan.name, plan.size, 'default') };

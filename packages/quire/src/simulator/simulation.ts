@@ -4,6 +4,7 @@
  * its seed and its number of steps.
  */
 import { setCompaction } from '../compaction/policy.ts';
+import { ACCESS_HINTS } from '../vm/access.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { regionsInUse } from '../vm/region-table.ts';
 import { checkMap, checkRegions, checkStructures } from './checks.ts';
@@ -125,6 +126,7 @@ class Simulation {
         groupPages,
         groupChunks,
         size,
+        access: random.pick(ACCESS_HINTS),
         model: new RegionModel(name, size),
         isClosing: false,
         opening: 0,

@@ -9,6 +9,7 @@ import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { SEGMENT_BYTES } from '../swap/file-segments.ts';
+import type { Access } from '../vm/access.ts';
 import { formatInstance } from '../vm/instance.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { Content } from './content.ts';
@@ -50,6 +51,7 @@ export interface RegionPlan {
   readonly groupPages: number;
   readonly groupChunks: number;
   readonly size: number;
+  readonly access: Access;
   model: RegionModel;
   /** Its last user is closing it. */
   isClosing: boolean;

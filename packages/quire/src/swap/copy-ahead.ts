@@ -16,17 +16,17 @@
  * round the lists. Copies take frames, two pages a frame or so: they are made of at most a third of the inactive list,
  * and only while more than the high watermark is free: once memory is full, a copy would cost a page its place.
  */
-import { freezeLocked, KIND_REGION, kindOf, LRU_INACTIVE, thawLocked } from '../arena/frame.ts';
+import { freezeLocked, isSequential, KIND_REGION, kindOf, LRU_INACTIVE, thawLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import { NO_PFN, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_NOWARN } from '../page-alloc/gfp.ts';
 import { lruSize, lruTail } from '../reclaim/lru.ts';
-import { COMPRESS_BATCH, fillByteOf } from './reclaimer.ts';
+import { fillByteOf } from './reclaimer.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked } from './storage.ts';
-import { compressBatch, dropCleanCopyLocked } from './swap-out.ts';
+import { COMPRESS_BATCH, compressBatch, dropCleanCopyLocked } from './swap-out.ts';
 import { allocSlotLocked, NO_SLOT, sequenceAt, slotWordLocked } from './swap-table.ts';
 import { zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
 
@@ -97,6 +97,7 @@ export function beginCopiesLocked(node: Node, batch: CopyBatch): void {
     const pfn = nextPageLocked(node);
     if (pfn === NO_PFN) return;
     if (kindOf(node, pfn) !== KIND_REGION) continue; // a folio of a file has its copy there
+    if (isSequential(node, pfn)) continue; // goes out as part of a unit, which has no copies ahead
     if (words[node.slotAt + pfn] !== 0 || words[node.touchAt + pfn] !== 0) continue;
     if (!freezeLocked(node, pfn)) continue; // pinned
     const slot = allocSlotLocked(node, PENDING, GFP_NOWARN);

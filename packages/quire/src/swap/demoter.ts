@@ -11,15 +11,19 @@
  *   3. lock    a slot whose word and sequence are unchanged now points at the file, and its old storage goes;
  *              others were freed or moved: skip
  *
+ * Units (swap/unit.ts) are taken apart between 1 and 2, and the room is reserved after that: their pages, decoded once,
+ * are compressed one by one. What then finds no room in the batch stays where it is.
+ *
  * One demoter a node at a time (H_DEMOTE_BUSY). A failed write changes nothing: the batch stays where it was.
  */
 
 import { KIND_MASK, KIND_RAW, KIND_ZS } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
-import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
+import { PAGE_BYTES, type Pfn, type SlotIndex, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
 import { FILE_OBJECT_BYTES_MAX, granulesFor, sealObject } from './file-object.ts';
 import {
   commitLocked,
@@ -31,7 +35,9 @@ import {
 } from './file-segments.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
+import { compressBytes } from './swap-out.ts';
 import { NO_SLOT, sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
+import { pageInUnit } from './unit.ts';
 import { forEachObjectLocked, gathered, zsGather } from './zs-pool.ts';
 
 /** Frames the hand may pass in one hold of the lock (about 2 ns each). */
@@ -39,6 +45,10 @@ export const SWEEP_FRAMES_MAX = 1024;
 /** Copied in one hold of the lock: some 3 µs. Twice as much writes no faster. */
 const BATCH_BYTES_MAX = 32 * 1024;
 const BATCH_OBJECTS_MAX = BATCH_BYTES_MAX / FILE_GRANULE_BYTES;
+/** Units lie, as they are, in the rest of the staging buffer. */
+const UNITS_BYTES_MAX = L.AREA_STAGING_BYTES - BATCH_BYTES_MAX;
+const UNITS_MAX = 8;
+const NO_UNIT = -1;
 
 export const DEMOTED_NONE = 0;
 export const DEMOTED_SOME = 1;
@@ -57,6 +67,15 @@ export class Demoter {
   private readonly sequences = new Int32Array(BATCH_OBJECTS_MAX);
   private readonly lengths = new Int32Array(BATCH_OBJECTS_MAX);
   private readonly granules = new Int32Array(BATCH_OBJECTS_MAX);
+  /** Pages of units, before they are taken apart: which of them. */
+  private readonly unitOf = new Int32Array(BATCH_OBJECTS_MAX);
+  private readonly isRaw = new Uint8Array(BATCH_OBJECTS_MAX);
+  private readonly unitPlaces = new Int32Array(UNITS_MAX);
+  private readonly unitLengths = new Int32Array(UNITS_MAX);
+  private unitCount = 0;
+  private unitBytes = 0;
+  /** What the pages of units will take, as a guess. */
+  private granulesPending = 0;
   private count = 0;
   private granulesUsed = 0;
   private dropped = 0;
@@ -77,6 +96,11 @@ export class Demoter {
     }
     node.words[L.H_DEMOTE_BUSY] = node.thread;
     this.collectLocked();
+    if (this.unitCount > 0) {
+      node.unlock();
+      this.takeUnitsApart();
+      node.lock();
+    }
     const first = this.count === 0 ? 0 : reserveLocked(node, this.granulesUsed, SPARE_SEGMENTS);
     node.unlock();
     const outcome = this.count === 0 ? this.idleOutcome() : first < 0 ? DEMOTED_FILE_FULL : this.writeOut(first);
@@ -104,8 +128,12 @@ export class Demoter {
     const { words, frames, firstFree, kindAt } = this.node;
     this.count = 0;
     this.granulesUsed = 0;
+    this.unitCount = 0;
+    this.unitBytes = 0;
+    this.granulesPending = 0;
     this.dropped = 0;
     this.full = false;
+    this.node.takeStaging();
     let hand = words[L.H_DEMOTE_HAND];
     for (let passed = 0; passed < SWEEP_FRAMES_MAX && !this.full; passed++) {
       if (hand < firstFree || hand >= frames) hand = firstFree;
@@ -142,9 +170,14 @@ export class Demoter {
       return;
     }
     if (this.dropCleanCopiesLocked(pfn)) return;
+    let unit = NO_UNIT;
     forEachObjectLocked(node, pfn, (slot, location) => {
       if (this.full) return;
-      this.addLocked(slot, zsGather(node, location), gathered.length);
+      if (unit === location) return this.addUnitPageLocked(slot);
+      const source = zsGather(node, location);
+      if (!gathered.isUnit) return this.addLocked(slot, source, gathered.length);
+      unit = location;
+      if (this.copyUnitLocked(source, gathered.length)) this.addUnitPageLocked(slot);
     });
   }
 
@@ -176,21 +209,98 @@ export class Demoter {
       return;
     }
     node.kernel.copy((node.stagingByte + at + FILE_HEADER_BYTES) | 0, source, length);
-    this.slots[this.count] = slot;
-    this.wordsSeen[this.count] = slotWordLocked(node, slot);
-    this.sequences[this.count] = node.words[sequenceAt(slot)];
+    this.noteLocked(slot, NO_UNIT);
+    this.isRaw[this.count] = W.tagOf(this.wordsSeen[this.count]) === W.SLOT_RAW ? 1 : 0;
     this.lengths[this.count] = length;
     this.granules[this.count] = this.granulesUsed;
     this.count++;
     this.granulesUsed += granules;
   }
 
+  private noteLocked(slot: SlotIndex, unit: number): void {
+    this.slots[this.count] = slot;
+    this.wordsSeen[this.count] = slotWordLocked(this.node, slot);
+    this.sequences[this.count] = this.node.words[sequenceAt(slot)];
+    this.unitOf[this.count] = unit;
+  }
+
+  /** False, and full, when there is no room for one more. */
+  private copyUnitLocked(source: number, length: number): boolean {
+    if (this.unitCount === UNITS_MAX || this.unitBytes + length > UNITS_BYTES_MAX) {
+      this.full = true;
+      return false;
+    }
+    const { node } = this;
+    const at = (node.stagingByte + BATCH_BYTES_MAX + this.unitBytes) | 0;
+    node.kernel.copy(at, source, length);
+    this.unitPlaces[this.unitCount] = at;
+    this.unitLengths[this.unitCount++] = length;
+    this.unitBytes += (length + 15) & ~15;
+    return true;
+  }
+
+  /** A page of the unit that was copied last. */
+  private addUnitPageLocked(slot: SlotIndex): void {
+    // A page alone takes some quarter more than its share of the unit.
+    const granules = granulesFor(
+      Math.min(PAGE_BYTES, Math.ceil((this.unitLengths[this.unitCount - 1] / UNIT_PAGES) * 1.25)),
+    );
+    const used = (this.granulesUsed + this.granulesPending + granules) * FILE_GRANULE_BYTES;
+    if (this.count === BATCH_OBJECTS_MAX || used > BATCH_BYTES_MAX) {
+      this.full = true;
+      return;
+    }
+    this.noteLocked(slot, this.unitCount - 1);
+    this.count++;
+    this.granulesPending += granules;
+  }
+
+  /** Pages of units are decoded and compressed one by one, to where the batch goes on. */
+  private takeUnitsApart(): void {
+    const { node } = this;
+    const decoded = node.gatherByte | 0;
+    const count = this.count;
+    let current = NO_UNIT;
+    this.count = 0;
+    for (let i = 0; i < count; i++) {
+      const unit = this.unitOf[i];
+      if (unit !== NO_UNIT && unit !== current) {
+        const got = node.kernel.decompress(this.unitPlaces[unit], this.unitLengths[unit], decoded, UNIT_BYTES);
+        assert(got === UNIT_BYTES, 'unit decodes', got, this.slots[i]);
+        current = unit;
+      }
+      if (unit === NO_UNIT || this.storePage(i, decoded + pageInUnit(this.slots[i]) * PAGE_BYTES)) this.keep(i);
+    }
+  }
+
+  /** False when the page might not fit the batch. */
+  private storePage(i: number, source: number): boolean {
+    const { node } = this;
+    const at = this.granulesUsed * FILE_GRANULE_BYTES;
+    if (at + FILE_OBJECT_BYTES_MAX > BATCH_BYTES_MAX) return false;
+    const target = (node.stagingByte + at + FILE_HEADER_BYTES) | 0;
+    const length = compressBytes(node, source | 0, target);
+    if (length === 0) node.kernel.copy(target, source | 0, PAGE_BYTES);
+    this.isRaw[i] = length === 0 ? 1 : 0;
+    this.lengths[i] = length === 0 ? PAGE_BYTES : length;
+    this.granules[i] = this.granulesUsed;
+    this.granulesUsed += granulesFor(this.lengths[i]);
+    return true;
+  }
+
+  /** Entry i is the next of the batch. */
+  private keep(i: number): void {
+    const to = this.count++;
+    for (const array of [this.slots, this.wordsSeen, this.sequences, this.lengths, this.granules, this.isRaw]) {
+      array[to] = array[i];
+    }
+  }
+
   private seal(): void {
     const { node } = this;
     for (let i = 0; i < this.count; i++) {
       const byte = node.stagingByte + this.granules[i] * FILE_GRANULE_BYTES;
-      const raw = W.tagOf(this.wordsSeen[i]) === W.SLOT_RAW;
-      sealObject(node, byte, this.slots[i] as SlotIndex, this.lengths[i], raw);
+      sealObject(node, byte, this.slots[i] as SlotIndex, this.lengths[i], this.isRaw[i] === 1);
     }
   }
 

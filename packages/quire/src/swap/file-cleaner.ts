@@ -104,6 +104,7 @@ export class FileCleaner {
   private cleanPiece(first: number, granules: number): number {
     const { node } = this;
     const bytes = granules * F.FILE_GRANULE_BYTES;
+    node.takeStaging();
     try {
       const got = this.device.read(F.fileOffset(node, first), node.bytes, node.stagingByte, bytes);
       if (got < bytes) node.bytes.fill(0, node.stagingByte + got, node.stagingByte + bytes);

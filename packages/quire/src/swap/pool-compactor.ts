@@ -16,10 +16,10 @@ import {
   otherRoomLocked,
   sparseVictim,
   zsCloneLocked,
-  zsFreeLocked,
+  zsFreeObjectLocked,
 } from './zs-pool.ts';
 
-/** Objects moved in one hold of the lock: 16 copies of about 1 KiB. */
+/** Objects, or pages of units, moved in one hold of the lock: 16 copies of about 1 KiB. */
 const MOVES_MAX = 16;
 
 /** Empties sparse zspages, class by class, up to `limit` objects. Returns the frames gained. Takes the lock itself. */
@@ -50,16 +50,23 @@ function compactClassLocked(node: Node, cls: number): number {
     slots.push(slot);
     locations.push(location);
   });
-  for (let i = 0; i < slots.length; i++) moveObjectLocked(node, slots[i], locations[i]);
+  for (let i = 0; i < slots.length; ) {
+    let end = i + 1;
+    while (end < slots.length && locations[end] === locations[i]) end++; // a unit
+    moveObjectLocked(node, slots.slice(i, end), locations[i]);
+    i = end;
+  }
   return slots.length;
 }
 
-function moveObjectLocked(node: Node, slot: SlotIndex, location: number): void {
-  const word = slotWordLocked(node, slot);
-  const moved = zsCloneLocked(node, location, slot);
+function moveObjectLocked(node: Node, slots: readonly SlotIndex[], location: number): void {
+  const moved = zsCloneLocked(node, location);
   if (moved === -1) return;
-  setSlotWordLocked(node, slot, W.slotWord(W.SLOT_OBJECT, moved) | (word & W.SLOT_CACHED));
-  bumpSequenceLocked(node, slot);
-  zsFreeLocked(node, location);
+  for (const slot of slots) {
+    const word = slotWordLocked(node, slot);
+    setSlotWordLocked(node, slot, W.slotWord(W.SLOT_OBJECT, moved) | (word & W.SLOT_CACHED));
+    bumpSequenceLocked(node, slot);
+  }
+  zsFreeObjectLocked(node, location);
   node.counters[C.zs_compacted]++;
 }

@@ -12,8 +12,9 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
-import { PAGE_BYTES, type Pfn } from '../base/units.ts';
+import { PAGE_BYTES, type Pfn, UNIT_PAGES } from '../base/units.ts';
 import { lruSize } from '../reclaim/lru.ts';
+import { Compressor } from './compressor.ts';
 import {
   DEMOTED_BUSY,
   DEMOTED_FILE_FULL,
@@ -25,21 +26,12 @@ import {
 import { FileCleaner } from './file-cleaner.ts';
 import { compactPool } from './pool-compactor.ts';
 import { ringPopLocked, ringPushLocked } from './ring.ts';
-import {
-  claimLocked,
-  compressBatch,
-  createIsolateResult,
-  isClaimed,
-  isolateLocked,
-  publishObjectLocked,
-  publishRawLocked,
-  publishSameLocked,
-} from './swap-out.ts';
+import { COMPRESS_BATCH, claimLocked, createIsolateResult, isolateLocked, publishSameLocked } from './swap-out.ts';
 
-/** Pages per hold of the lock when compressing: 16 copies of about 2 KiB, some 5 µs. Half as many fill 3 % slower. */
-export const COMPRESS_BATCH = 16;
 /** Pages kswapd isolates at a time (SWAP_CLUSTER_MAX). */
 export const ISOLATE_BATCH = 32;
+/** The last of them may be a unit. */
+const ISOLATED_MAX = ISOLATE_BATCH + UNIT_PAGES - 1;
 /** Objects pool compaction may move in one go before demotion is considered. */
 const COMPACT_OBJECTS = 256;
 /**
@@ -62,12 +54,10 @@ export class Reclaimer {
   isHeldByFiles = false;
   private readonly demoter: Demoter | undefined;
   private readonly cleaner: FileCleaner | undefined;
-  private readonly isolated = new Int32Array(ISOLATE_BATCH);
-  private readonly versions = new Int32Array(ISOLATE_BATCH);
-  private readonly fills = new Int32Array(ISOLATE_BATCH);
-  private readonly pfns = new Int32Array(COMPRESS_BATCH);
-  private readonly lengths = new Int32Array(COMPRESS_BATCH);
-  private readonly places = new Int32Array(COMPRESS_BATCH);
+  private readonly compressor: Compressor;
+  private readonly isolated = new Int32Array(ISOLATED_MAX);
+  private readonly versions = new Int32Array(ISOLATED_MAX);
+  private readonly fills = new Int32Array(ISOLATED_MAX);
   private readonly result = createIsolateResult();
   /** Pages looked at since the last gain. */
   private scannedIdly = 0;
@@ -76,6 +66,7 @@ export class Reclaimer {
     this.node = node;
     const hasFile = device !== undefined && node.words[L.H_FILE_SEGMENTS] > 0;
     this.demoter = hasFile ? new Demoter(node, device) : undefined;
+    this.compressor = new Compressor(node, hasFile);
     this.cleaner = hasFile ? new FileCleaner(node, device) : undefined;
   }
 
@@ -190,9 +181,7 @@ export class Reclaimer {
       const kept = this.sortBatch(count, queue);
       freed += count - kept;
       // 4. What the ring did not take is compressed here.
-      for (let at = 0; at < kept; at += COMPRESS_BATCH) {
-        freed += this.compressSome(this.isolated.subarray(at, Math.min(kept, at + COMPRESS_BATCH)));
-      }
+      if (kept > 0) freed += this.compressSome(this.isolated.subarray(0, kept));
     }
     if (freed > 0) this.scannedIdly = 0;
     node.counters[direct ? C.pgsteal_direct : C.pgsteal_kswapd] += freed;
@@ -223,36 +212,9 @@ export class Reclaimer {
     return kept;
   }
 
-  /** Compresses up to COMPRESS_BATCH queued frames and publishes them. Returns the frames freed. */
+  /** Compresses queued frames and publishes them. Returns the frames freed. */
   compressSome(frames: Int32Array): number {
-    const { node } = this;
-    let claimed = 0;
-    node.lock();
-    for (let i = 0; i < frames.length; i++) {
-      const pfn = frames[i] as Pfn;
-      if (!claimLocked(node, pfn)) continue;
-      this.versions[claimed] = node.words[node.versionAt + pfn];
-      this.pfns[claimed++] = pfn;
-    }
-    node.unlock();
-    compressBatch(node, this.pfns, claimed, this.lengths, this.places);
-    return this.publish(claimed);
-  }
-
-  private publish(claimed: number): number {
-    const { node } = this;
-    let freed = 0;
-    node.lock();
-    for (let i = 0; i < claimed; i++) {
-      const pfn = this.pfns[i] as Pfn;
-      if (!isClaimed(node, pfn, this.versions[i])) continue;
-      if (this.lengths[i] === 0) {
-        publishRawLocked(node, pfn);
-        if (this.demoter !== undefined) freed++; // the file tier can take it: worth going on
-      } else if (publishObjectLocked(node, pfn, this.places[i], this.lengths[i])) freed++;
-    }
-    node.unlock();
-    return freed;
+    return this.compressor.run(frames);
   }
 }
 

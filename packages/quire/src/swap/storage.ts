@@ -22,7 +22,7 @@ export function releaseStorageLocked(node: Node, slot: SlotIndex, word: number):
   bumpSequenceLocked(node, slot);
   switch (W.tagOf(word)) {
     case W.SLOT_OBJECT:
-      zsFreeLocked(node, payload);
+      zsFreeLocked(node, payload, slot);
       break;
     case W.SLOT_RAW:
       node.words[L.H_RAW_FRAMES]--;

@@ -4,14 +4,15 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { KIB, MIB, type SlotIndex } from '../base/units.ts';
+import { KIB, MIB, type SlotIndex, UNIT_PAGES } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { allocTableLocked, freeTableLocked, SLAB_2K, SLAB_512 } from '../page-alloc/table-slab.ts';
 import { shadowByteAt } from '../reclaim/working-set.ts';
 import { createTestInstance, locked } from '../testing/test-instance.ts';
 import { detachThread } from '../vm/thread-slot.ts';
-import { SLOT_EMPTY, SLOT_FREE, slotWord } from './slot-word.ts';
+import { SLOT_EMPTY, SLOT_FRAME, SLOT_FREE, slotWord } from './slot-word.ts';
 import {
+  allocRunLocked,
   allocSlotLocked,
   checkSwapTable,
   freeSlotLocked,
@@ -68,6 +69,67 @@ describe('swap table', () => {
         instance.finish();
       }),
       { numRuns: 30 },
+    );
+  });
+
+  it('runs are aligned, in a cluster of their own, and come back when all four are free', () => {
+    const instance = createTestInstance({ bytes: 4 * MIB });
+    const { node } = instance;
+    const pfns = Int32Array.of(100, 101, 102, 103);
+    const singles = Array.from({ length: 3 }, (_, i) => alloc(node, i));
+    const runs = Array.from({ length: 300 }, () => locked(node, () => allocRunLocked(node, pfns, GFP_RECLAIM)));
+    assert.equal(new Set(runs).size, 300);
+    for (const base of runs) {
+      assert.equal(base % UNIT_PAGES, 0);
+      assert.notEqual(base >>> 9, singles[0] >>> 9, 'not among single slots');
+      for (let i = 0; i < UNIT_PAGES; i++) assert.equal(peekSlot(node, base + i), slotWord(SLOT_FRAME, pfns[i]));
+    }
+    checkSwapTable(node);
+    assert.equal(node.words[L.H_CLUSTERS_USED], 4, '300 runs are three clusters');
+    // One slot of each goes: no run comes free, single slots fill the gaps.
+    for (const base of runs.slice(0, 128)) free(node, (base + 1) as SlotIndex);
+    assert.ok(!runs.slice(0, 128).includes(locked(node, () => allocRunLocked(node, pfns, GFP_RECLAIM))));
+    for (const base of runs.slice(0, 128)) for (const i of [0, 2, 3]) free(node, (base + i) as SlotIndex);
+    checkSwapTable(node);
+    detachThread(instance.nodes, instance.thread);
+    checkSwapTable(node);
+    assert.equal(node.words[L.H_SLOTS_USED], 3 + 173 * UNIT_PAGES);
+  });
+
+  it('runs and single slots by two threads agree with a Map', () => {
+    const step = fc.tuple(fc.nat(1), fc.integer({ min: 0, max: 9 }), fc.nat());
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 1500, size: 'max' }), (sequence) => {
+        const instance = createTestInstance({ bytes: 2 * MIB, areas: 2 });
+        const views = [instance.node, instance.join().nodes[0]];
+        const held = new Set<SlotIndex>();
+        for (const [thread, choice, pick] of sequence) {
+          const node = views[thread];
+          if (choice < 5) {
+            const isRun = choice < 3;
+            const base = isRun
+              ? locked(node, () => allocRunLocked(node, new Int32Array(UNIT_PAGES).fill(pick % 1000), GFP_RECLAIM))
+              : alloc(node, pick % 1000);
+            assert.notEqual(base, NO_SLOT);
+            for (let i = 0; i < (isRun ? UNIT_PAGES : 1); i++) {
+              assert.ok(!held.has((base + i) as SlotIndex), 'a slot is given out once');
+              held.add((base + i) as SlotIndex);
+            }
+          } else if (held.size > 0) {
+            const slots = [...held];
+            for (let i = 0; i < 3 && i < slots.length; i++) {
+              const slot = slots[(pick + i) % slots.length];
+              if (!held.delete(slot)) continue;
+              free(node, slot);
+            }
+          }
+        }
+        checkSwapTable(instance.node);
+        assert.equal(instance.node.words[L.H_SLOTS_USED], held.size);
+        for (const slot of held) free(instance.node, slot);
+        instance.finish();
+      }),
+      { numRuns: 25 },
     );
   });
 

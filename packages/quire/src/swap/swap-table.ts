@@ -22,7 +22,7 @@ import { announce } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
-import { NO_PFN, PAGE_WORDS, type Pfn, type SlotIndex, type WordIndex } from '../base/units.ts';
+import { NO_PFN, PAGE_WORDS, type Pfn, type SlotIndex, UNIT_ORDER, UNIT_PAGES, type WordIndex } from '../base/units.ts';
 import {
   allocTableFrameLocked,
   allocTableLocked,
@@ -31,7 +31,7 @@ import {
   SLAB_2K,
 } from '../page-alloc/table-slab.ts';
 import { shadowByteAt } from '../reclaim/working-set.ts';
-import { SLOT_FREE } from './slot-word.ts';
+import { SLOT_FRAME, SLOT_FREE, slotWord } from './slot-word.ts';
 
 export const NO_SLOT = -1 as SlotIndex;
 
@@ -50,6 +50,10 @@ const STATE_FULL = 3;
 
 const CHUNK_SHIFT = 16; // slots a chunk: 128 · 512
 const INDEX_MASK = L.CLUSTER_SLOTS - 1;
+/** Words of a thread slot that name its current clusters: for single slots, and for runs. */
+const CURRENT_CLUSTERS = [L.T_CLUSTER, L.T_CLUSTER + UNIT_ORDER];
+/** Partial clusters that are looked at for a run (0.3 µs each) before a new cluster is begun. */
+const RUN_CLUSTERS_MAX = 4;
 
 /** Word index of the slot's sequence word. */
 export function sequenceAt(slot: number): number {
@@ -115,6 +119,69 @@ export function allocSlotLocked(node: Node, word: number, gfp: number): SlotInde
   return slot;
 }
 
+/**
+ * UNIT_PAGES free slots in a row, the first a multiple of UNIT_PAGES: slot i gets the word of `pfns[i]` in flight. From a
+ * cluster of the thread's own, so that single slots do not cut the runs up. NO_SLOT when there is none to be had; single
+ * slots may still be.
+ */
+export function allocRunLocked(node: Node, pfns: Int32Array, gfp: number): SlotIndex {
+  const { words } = node;
+  if (words[L.H_SLOTS_USED] + UNIT_PAGES > words[L.H_SLOTS_MAX]) return NO_SLOT;
+  const at = node.threadAt + L.T_CLUSTER + UNIT_ORDER;
+  let cluster = words[at] - 1;
+  let index = cluster < 0 ? -1 : findRun(node, descriptorAt(node, cluster));
+  if (index < 0) {
+    if (cluster >= 0) leaveCluster(node, cluster);
+    cluster = takeRunCluster(node, gfp);
+    words[at] = cluster + 1;
+    if (cluster < 0) return NO_SLOT;
+    index = findRun(node, descriptorAt(node, cluster));
+  }
+  const descriptor = descriptorAt(node, cluster);
+  if (!populate(node, descriptor, gfp)) return NO_SLOT;
+  const base = ((cluster << 9) | index) as SlotIndex;
+  words[descriptor + D_COUNT] += UNIT_PAGES;
+  words[descriptor + D_HINT] = (index + UNIT_PAGES) & INDEX_MASK;
+  words[L.H_SLOTS_USED] += UNIT_PAGES;
+  for (let i = 0; i < UNIT_PAGES; i++) {
+    bumpSequenceLocked(node, (base + i) as SlotIndex);
+    Atomics.store(words, words[descriptor + D_TABLE] + index + i, slotWord(SLOT_FRAME, pfns[i]));
+  }
+  return base;
+}
+
+/** Index of a free run in the cluster, −1 when there is none. */
+function findRun(node: Node, descriptor: number): number {
+  const { words } = node;
+  if (words[descriptor + D_COUNT] + UNIT_PAGES > L.CLUSTER_SLOTS) return -1;
+  const table = words[descriptor + D_TABLE];
+  if (table === 0) return 0;
+  const hint = words[descriptor + D_HINT] & -UNIT_PAGES;
+  for (let step = 0; step < L.CLUSTER_SLOTS; step += UNIT_PAGES) {
+    const index = (hint + step) & INDEX_MASK;
+    let used = 0;
+    for (let i = index; i < index + UNIT_PAGES; i++) used |= words[table + i];
+    if (used === SLOT_FREE) return index;
+  }
+  return -1;
+}
+
+/** One of the first partial clusters, if it has a run, else one that nobody uses. */
+function takeRunCluster(node: Node, gfp: number): number {
+  const { words } = node;
+  let partial = words[L.H_CLUSTER_PARTIAL] - 1;
+  for (let looked = 0; partial >= 0 && looked < RUN_CLUSTERS_MAX; looked++) {
+    const descriptor = descriptorAt(node, partial);
+    if (findRun(node, descriptor) >= 0) {
+      unlinkPartial(node, descriptor);
+      words[descriptor + D_STATE] = STATE_CURRENT;
+      return partial;
+    }
+    partial = words[descriptor + D_NEXT] - 1;
+  }
+  return takeFreeCluster(node, gfp);
+}
+
 /** A cluster with a table and room in it, −1 when there is none. */
 function clusterForLocked(node: Node, gfp: number): number {
   const { words } = node;
@@ -135,8 +202,9 @@ function clusterForLocked(node: Node, gfp: number): number {
 /** The cluster of another thread that has a table and room; it stays that thread's. */
 function stealFrom(node: Node): number {
   const { words } = node;
-  for (let index = 0; index < L.THREADS_MAX; index++) {
-    const cluster = words[L.THREADS_AT + index * L.THREAD_WORDS + L.T_CLUSTER] - 1;
+  for (let i = 0; i < L.THREADS_MAX * CURRENT_CLUSTERS.length; i++) {
+    const thread = L.THREADS_AT + Math.floor(i / CURRENT_CLUSTERS.length) * L.THREAD_WORDS;
+    const cluster = words[thread + CURRENT_CLUSTERS[i % CURRENT_CLUSTERS.length]] - 1;
     if (cluster < 0) continue;
     const count = words[descriptorAt(node, cluster) + D_COUNT];
     if (count > 0 && count < L.CLUSTER_SLOTS) return cluster;
@@ -202,12 +270,18 @@ function retireCurrent(node: Node, cluster: number): void {
   node.words[descriptorAt(node, cluster) + D_STATE] = STATE_FULL;
 }
 
-/** Gives back the cluster a detaching thread allocated from. */
+/** Gives back the clusters a detaching thread allocated from. */
 export function releaseThreadClusterLocked(node: Node, threadAt: number): void {
+  for (const at of CURRENT_CLUSTERS) {
+    const cluster = node.words[threadAt + at] - 1;
+    node.words[threadAt + at] = 0;
+    if (cluster >= 0) leaveCluster(node, cluster);
+  }
+}
+
+/** A thread allocates from its current cluster no more. */
+function leaveCluster(node: Node, cluster: number): void {
   const { words } = node;
-  const cluster = words[threadAt + L.T_CLUSTER] - 1;
-  if (cluster < 0) return;
-  words[threadAt + L.T_CLUSTER] = 0;
   const descriptor = descriptorAt(node, cluster);
   const count = words[descriptor + D_COUNT];
   if (count === 0) freeCluster(node, cluster, descriptor);

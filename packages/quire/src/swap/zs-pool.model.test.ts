@@ -4,12 +4,11 @@ import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { MIB, PAGE_BYTES, type SlotIndex } from '../base/units.ts';
+import { MIB, PAGE_BYTES, type SlotIndex, UNIT_PAGES } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
-import { allocTableFrameLocked, freeTableFrameLocked } from '../page-alloc/table-slab.ts';
 import { checkPool } from '../testing/deep-check.ts';
-import { makePage } from '../testing/page-data.ts';
-import { createTestInstance, frameBytes, locked } from '../testing/test-instance.ts';
+import { makePages } from '../testing/page-data.ts';
+import { createTestInstance, locked } from '../testing/test-instance.ts';
 import { classFor, OBJECT_BYTES_MAX, SIZE_CLASSES } from './size-classes.ts';
 import { locationOffsetBytes } from './slot-word.ts';
 import {
@@ -17,9 +16,12 @@ import {
   gathered,
   OBJECT_HEADER_BYTES,
   sparseVictim,
+  UNIT_PAYLOAD_MAX,
   zsAllocLocked,
+  zsAllocUnitLocked,
   zsCloneLocked,
   zsFreeLocked,
+  zsFreeObjectLocked,
   zsGather,
   zsWriteLocked,
 } from './zs-pool.ts';
@@ -29,37 +31,44 @@ const PAYLOAD_MAX = OBJECT_BYTES_MAX - OBJECT_HEADER_BYTES;
 interface Stored {
   location: number;
   readonly bytes: Uint8Array;
+  /** Slots whose page is in it: one, or those of a unit that are left. */
+  readonly slots: SlotIndex[];
 }
 
-/** The pool and its copy. `source` is a frame that objects are written from. */
+/** The pool and its copy. Objects are written from the thread's staging buffer. */
 class Pool {
   readonly instance = createTestInstance({ bytes: 2 * MIB, areas: 1 });
   readonly node: Node = this.instance.node;
-  readonly stored = new Map<number, Stored>();
-  private readonly source = locked(this.node, () => allocTableFrameLocked(this.node, GFP_RECLAIM));
-  private nextSlot = 1;
+  readonly stored: Stored[] = [];
+  private nextSlot = 0;
 
-  alloc(length: number, seed: number): boolean {
+  /** A page, or a unit; what no page can be is a unit anyway. */
+  alloc(length: number, seed: number, wantsUnit = false): boolean {
     const { node } = this;
-    const slot = this.nextSlot++;
-    const bytes = makePage(seed, 'noise').subarray(0, length);
-    frameBytes(node, this.source).set(bytes);
+    const isUnit = wantsUnit || length > PAYLOAD_MAX;
+    const slot = this.nextSlot as SlotIndex;
+    this.nextSlot += UNIT_PAGES;
+    const bytes = makePages(seed, UNIT_PAGES, 'noise').subarray(0, length);
+    const source = node.takeStaging();
+    node.bytes.set(bytes, source);
     const location = locked(node, () => {
-      const at = zsAllocLocked(node, slot as SlotIndex, length, GFP_RECLAIM);
-      if (at !== -1) zsWriteLocked(node, at, this.source << 12, length);
+      const at = (isUnit ? zsAllocUnitLocked : zsAllocLocked)(node, slot, length, GFP_RECLAIM);
+      if (at !== -1) zsWriteLocked(node, at, source | 0, length);
       return at;
     });
     if (location === -1) return false;
-    this.stored.set(slot, { location, bytes });
+    const slots = Array.from({ length: isUnit ? UNIT_PAGES : 1 }, (_, i) => (slot + i) as SlotIndex);
+    this.stored.push({ location, bytes, slots });
     return true;
   }
 
+  /** One page goes, of a unit any. */
   free(pick: number): void {
-    const slots = [...this.stored.keys()];
-    if (slots.length === 0) return;
-    const slot = slots[pick % slots.length];
-    locked(this.node, () => zsFreeLocked(this.node, (this.stored.get(slot) as Stored).location));
-    this.stored.delete(slot);
+    if (this.stored.length === 0) return;
+    const object = this.stored[pick % this.stored.length];
+    const [slot] = object.slots.splice(pick % object.slots.length, 1);
+    locked(this.node, () => zsFreeLocked(this.node, object.location, slot));
+    if (object.slots.length === 0) this.stored.splice(this.stored.indexOf(object), 1);
   }
 
   /** Moves every object of one sparse zspage, as compaction does. */
@@ -68,22 +77,30 @@ class Pool {
     locked(node, () => {
       const head = sparseVictim(node, cls);
       if (head === 0) return;
-      const found: [number, number][] = [];
-      forEachObjectLocked(node, head, (slot, location) => found.push([slot, location]));
-      for (const [slot, location] of found) {
-        const record = this.stored.get(slot);
-        assert.equal(record?.location, location, 'a walk finds the object where it was put');
-        const moved = zsCloneLocked(node, location, slot as SlotIndex);
-        if (moved === -1 || record === undefined) return;
-        record.location = moved;
-        zsFreeLocked(node, location);
+      const found = new Map<number, SlotIndex[]>();
+      forEachObjectLocked(node, head, (slot, location) => {
+        found.set(location, [...(found.get(location) ?? []), slot]);
+      });
+      for (const [location, slots] of found) {
+        const object = this.stored.find((candidate) => candidate.location === location);
+        assert.deepEqual(
+          object?.slots.toSorted((a, b) => a - b),
+          slots,
+          'a walk finds the pages where they were put',
+        );
+        const moved = zsCloneLocked(node, location);
+        if (moved === -1 || object === undefined) return;
+        object.location = moved;
+        zsFreeObjectLocked(node, location);
       }
     });
   }
 
   check(): void {
     let bytes = 0;
-    for (const { location, bytes: wanted } of this.stored.values()) {
+    let pages = 0;
+    for (const { location, bytes: wanted, slots } of this.stored) {
+      pages += slots.length;
       const at = zsGather(this.node, location);
       assert.notEqual(at, -1);
       assert.equal(gathered.length, wanted.length);
@@ -94,15 +111,14 @@ class Pool {
       );
       bytes += wanted.length;
     }
-    assert.equal(this.node.words[L.H_ZS_OBJECTS], this.stored.size);
+    assert.equal(this.node.words[L.H_ZS_OBJECTS], pages);
     assert.equal(this.node.words[L.H_ZS_BYTES], bytes);
     checkPool(this.node);
   }
 
   end(): void {
-    while (this.stored.size > 0) this.free(0);
+    while (this.stored.length > 0) this.free(0);
     assert.equal(this.node.words[L.H_ZS_FRAMES], 0, 'an empty pool holds no frame');
-    locked(this.node, () => freeTableFrameLocked(this.node, this.source));
     this.instance.finish();
   }
 }
@@ -112,6 +128,8 @@ describe('the compressed pool', () => {
     const length = fc.oneof(
       fc.integer({ min: 1, max: PAYLOAD_MAX }),
       fc.integer({ min: 900, max: 1000 }),
+      fc.integer({ min: 4000, max: 9000 }),
+      fc.constant(UNIT_PAYLOAD_MAX),
       fc.constant(PAYLOAD_MAX),
     );
     const operation = fc.tuple(fc.integer({ min: 0, max: 9 }), length, fc.nat());
@@ -119,7 +137,7 @@ describe('the compressed pool', () => {
       fc.property(fc.array(operation, { maxLength: 1200, size: 'max' }), (operations) => {
         const pool = new Pool();
         for (const [choice, bytes, pick] of operations) {
-          if (choice < 5) pool.alloc(bytes, pick);
+          if (choice < 5) pool.alloc(bytes, pick, choice === 0);
           else if (choice < 9) pool.free(pick);
           else pool.compact(classFor(bytes + OBJECT_HEADER_BYTES));
         }
@@ -130,17 +148,17 @@ describe('the compressed pool', () => {
     );
   });
 
-  it('every class: full zspages, objects over two frames, last ones freed first and last', () => {
+  it('every class: full zspages, objects over several frames, last ones freed first and last', () => {
     for (let cls = 0; cls < SIZE_CLASSES.length; cls++) {
       const pool = new Pool();
       const { bytes, objects } = SIZE_CLASSES[cls];
       for (let i = 0; i < objects * 2 + 1; i++) assert.ok(pool.alloc(bytes - OBJECT_HEADER_BYTES, i));
-      const straddling = [...pool.stored.values()].filter(
+      const straddling = pool.stored.filter(
         ({ location }) => locationOffsetBytes(location) + bytes > PAGE_BYTES,
       ).length;
       assert.equal(straddling > 0, SIZE_CLASSES[cls].frames > 1 && PAGE_BYTES % bytes !== 0, `class of ${bytes}`);
       pool.check();
-      for (let i = 0; i < objects; i++) pool.free(i % 2 === 0 ? 0 : pool.stored.size - 1);
+      while (pool.stored.length > objects) pool.free(pool.stored.length % 2 === 0 ? 0 : pool.stored.length - 1);
       pool.check();
       pool.end();
     }
@@ -178,21 +196,30 @@ describe('the compressed pool', () => {
           node.words[pfn * 1024 + ((location & 0xff) << 2) + 1] = word;
         const at = zsGather(node, location);
         if (at === -1) return;
-        assert.ok(gathered.length > 0 && gathered.length <= PAGE_BYTES);
+        assert.ok(gathered.length > 0 && gathered.length <= (gathered.isUnit ? UNIT_PAYLOAD_MAX : PAGE_BYTES));
         assert.ok((at >>> 0) + gathered.length <= node.bytes.length);
       }),
       { numRuns: 5000 },
     );
   });
 
+  it('asserts on a page of a unit freed twice', () => {
+    const pool = new Pool();
+    pool.alloc(5000, 1);
+    const [{ location, slots }] = pool.stored;
+    const [slot] = slots;
+    pool.free(0);
+    locked(pool.node, () => assert.throws(() => zsFreeLocked(pool.node, location, slot), /freed twice/));
+  });
+
   it('asserts on an object freed twice', () => {
     const pool = new Pool();
     pool.alloc(100, 1);
     pool.alloc(100, 2);
-    const [{ location }] = pool.stored.values();
+    const [{ location }] = pool.stored;
     pool.free(0);
     locked(pool.node, () => {
-      assert.throws(() => zsFreeLocked(pool.node, location), /freed twice/);
+      assert.throws(() => zsFreeObjectLocked(pool.node, location), /freed twice/);
     });
   });
 });

@@ -1,14 +1,15 @@
 /**
- * The compressed pool: objects of one size class packed into zspages (chains of 1…5 frames that need not be
+ * The compressed pool: objects of one size class packed into zspages (chains of 1…8 frames that need not be
  * neighbours), after mm/zsmalloc.c.
  *
  *   head frame   owner = class | inUse << 8 | firstFree << 17     slot = next frame of the chain      next, prev = fullness list
  *   tail frames  owner = head frame                               slot = next frame of the chain
  *
  *   object       word 0 = slot it belongs to, word 1 = compressed length in bytes, then the LZ4 block; 16-byte aligned
+ *   unit         four pages as one object: word 0 = slot of the first, word 1 = length | live mask << 16 | UNIT
  *   free object  word 0 = −1 − index of the next free one (255 ends), so a walk can tell it from a used one
  *
- * Objects may straddle two frames of the chain. A location names the frame and the offset where the object starts
+ * Objects may straddle frames of the chain. All live slots of a unit name one location. A location names the frame and the offset where the object starts
  * (swap/slot-word.ts). Fullness lists per class: sparse (at most half used) and partial; full zspages are on none.
  * Allocation fills partial ones first, compaction empties sparse ones. Everything that changes the pool holds the
  * node lock; readers copy or decode without it and validate by the slot's sequence word.
@@ -18,13 +19,20 @@ import { KIND_MASK, KIND_ZS, KIND_ZS_TAIL, setKindLocked } from '../arena/frame.
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
-import { NO_PFN, PAGE_BYTES, PAGE_WORDS, type Pfn, type SlotIndex } from '../base/units.ts';
+import { NO_PFN, PAGE_BYTES, PAGE_WORDS, type Pfn, type SlotIndex, UNIT_PAGES } from '../base/units.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
-import { classFor, SIZE_CLASSES } from './size-classes.ts';
+import { classFor, SIZE_CLASSES, UNIT_OBJECT_BYTES_MAX } from './size-classes.ts';
 import { locationOffsetBytes, locationPfn, objectLocation } from './slot-word.ts';
 
 export const OBJECT_HEADER_BYTES = 8;
+/** Largest payload of a unit. */
+export const UNIT_PAYLOAD_MAX = UNIT_OBJECT_BYTES_MAX - OBJECT_HEADER_BYTES;
 const NO_OBJECT = 255;
+/* Word 1 of a unit. */
+const UNIT_LENGTH_MASK = 0x7fff;
+const UNIT_LIVE_SHIFT = 16;
+const UNIT_LIVE_MASK = (1 << UNIT_PAGES) - 1;
+const UNIT = 1 << 30;
 const SPARSE = 0;
 const PARTIAL = 1;
 const FULL = 2;
@@ -40,6 +48,16 @@ const place: ObjectPlace = { head: NO_PFN, cls: 0, index: 0 };
 
 /** Room for `payload` compressed bytes, owned by `slot`. Returns the location, or −1 when no zspage can be had. */
 export function zsAllocLocked(node: Node, slot: SlotIndex, payload: number, gfp: number): number {
+  return allocObject(node, slot, payload, payload, gfp);
+}
+
+/** As `zsAllocLocked`, for the unit of the slots from `base` on. */
+export function zsAllocUnitLocked(node: Node, base: SlotIndex, payload: number, gfp: number): number {
+  assert(base % UNIT_PAGES === 0 && payload <= UNIT_PAYLOAD_MAX, 'unit', base, payload);
+  return allocObject(node, base, payload, payload | (UNIT_LIVE_MASK << UNIT_LIVE_SHIFT) | UNIT, gfp);
+}
+
+function allocObject(node: Node, slot: SlotIndex, payload: number, header: number, gfp: number): number {
   const { words } = node;
   const cls = classFor(payload + OBJECT_HEADER_BYTES);
   const at = L.ZS_HEADS_AT + cls * 4;
@@ -49,10 +67,10 @@ export function zsAllocLocked(node: Node, slot: SlotIndex, payload: number, gfp:
     head = newZspage(node, cls, gfp);
     if (head === NO_PFN) return -1;
   }
-  return takeObject(node, head, cls, slot, payload);
+  return takeObject(node, head, cls, slot, header);
 }
 
-function takeObject(node: Node, head: Pfn, cls: number, slot: SlotIndex, payload: number): number {
+function takeObject(node: Node, head: Pfn, cls: number, slot: SlotIndex, header: number): number {
   const { words } = node;
   const state = words[node.ownerAt + head];
   const inUse = ((state >> 8) & 0x1ff) + 1;
@@ -64,14 +82,31 @@ function takeObject(node: Node, head: Pfn, cls: number, slot: SlotIndex, payload
   words[node.ownerAt + head] = cls | (inUse << 8) | (nextFree << 17);
   move(node, head, cls, before, fullness(cls, inUse));
   words[byte >>> 2] = slot;
-  writeLength(node, head, cls, index, payload);
-  words[L.H_ZS_OBJECTS]++;
-  addBytes(node, payload);
+  words[(byte >>> 2) + 1] = header;
+  words[L.H_ZS_OBJECTS] += livePages(header);
+  addBytes(node, lengthOf(header));
   return objectLocation(byte >>> 12, byte & (PAGE_BYTES - 1));
 }
 
-/** Takes the object away. The caller has bumped or will bump the slot's sequence under the same lock. */
-export function zsFreeLocked(node: Node, location: number): void {
+/** What is `slot`'s goes: the object, or a page of a unit, whose object goes with the last one. */
+export function zsFreeLocked(node: Node, location: number, slot: SlotIndex): void {
+  const { words } = node;
+  const headerAt = headerAtOf(location);
+  const header = words[headerAt];
+  if ((header & UNIT) !== 0) {
+    const bit = 1 << (UNIT_LIVE_SHIFT + (slot - words[headerAt - 1]));
+    assert((header & bit) !== 0, 'page of a unit freed twice', location, slot);
+    if (livePages(header) > 1) {
+      words[headerAt] = header & ~bit;
+      words[L.H_ZS_OBJECTS]--;
+      return;
+    }
+  }
+  zsFreeObjectLocked(node, location);
+}
+
+/** Takes the object away. The caller has bumped or will bump the slots' sequences under the same lock. */
+export function zsFreeObjectLocked(node: Node, location: number): void {
   const { words } = node;
   locate(node, location, place);
   const { head, cls, index } = place;
@@ -79,8 +114,9 @@ export function zsFreeLocked(node: Node, location: number): void {
   const inUse = ((state >> 8) & 0x1ff) - 1;
   const byte = objectByte(node, head, index * SIZE_CLASSES[cls].bytes);
   assert(words[byte >>> 2] >= 0, 'object freed twice', location);
-  words[L.H_ZS_OBJECTS]--;
-  addBytes(node, -readLength(node, head, cls, index));
+  const header = words[(byte >>> 2) + 1];
+  words[L.H_ZS_OBJECTS] -= livePages(header);
+  addBytes(node, -lengthOf(header));
   words[byte >>> 2] = -1 - ((state >> 17) & 0xff);
   words[node.ownerAt + head] = cls | (inUse << 8) | (index << 17);
   move(node, head, cls, fullness(cls, inUse + 1), fullness(cls, inUse));
@@ -108,54 +144,70 @@ function objectByte(node: Node, head: Pfn, offset: number): number {
   return pfn * PAGE_BYTES + (offset & (PAGE_BYTES - 1));
 }
 
-/**
- * Length is word 1, which for an object that starts 16 bytes before a frame's end is still in the same frame (headers
- * never straddle).
- */
-function writeLength(node: Node, head: Pfn, cls: number, index: number, payload: number): void {
-  node.words[(objectByte(node, head, index * SIZE_CLASSES[cls].bytes) >>> 2) + 1] = payload;
+/** Word 1 of an object. One that starts 16 bytes before a frame's end has it in the same frame: headers never straddle. */
+function headerAtOf(location: number): number {
+  return locationPfn(location) * PAGE_WORDS + (locationOffsetBytes(location) >> 2) + 1;
 }
 
-function readLength(node: Node, head: Pfn, cls: number, index: number): number {
-  return node.words[(objectByte(node, head, index * SIZE_CLASSES[cls].bytes) >>> 2) + 1];
+function lengthOf(header: number): number {
+  return (header & UNIT) === 0 ? header : header & UNIT_LENGTH_MASK;
+}
+
+/** Pages that an object holds. */
+function livePages(header: number): number {
+  if ((header & UNIT) === 0) return 1;
+  let pages = 0;
+  for (let live = (header >>> UNIT_LIVE_SHIFT) & UNIT_LIVE_MASK; live !== 0; live &= live - 1) pages++;
+  return pages;
 }
 
 /** Copies `length` compressed bytes at kernel address `source` into the object. */
 export function zsWriteLocked(node: Node, location: number, source: number, length: number): void {
-  const pfn = locationPfn(location);
-  const offset = locationOffsetBytes(location) + OBJECT_HEADER_BYTES;
-  const first = Math.min(length, PAGE_BYTES - offset);
-  node.kernel.copy((pfn << 12) + offset, source, first);
-  if (first === length) return;
-  const next = node.words[node.slotAt + pfn];
-  node.kernel.copy(next << 12, source + first, length - first);
+  let pfn = locationPfn(location);
+  let offset = locationOffsetBytes(location) + OBJECT_HEADER_BYTES;
+  for (let done = 0; done < length; offset = 0) {
+    const step = Math.min(length - done, PAGE_BYTES - offset);
+    node.kernel.copy((pfn << 12) + offset, source + done, step);
+    done += step;
+    if (done < length) pfn = node.words[node.slotAt + pfn];
+  }
 }
 
 /**
  * Compressed bytes of an object as one run: its address when it lies in one frame, else a copy in the thread's gather
- * buffer. `length` is what the header says. Works without the lock on anything: a wrong location gives wrong bytes,
+ * buffer. `gathered` says what the header says. Works without the lock on anything: a wrong location gives wrong bytes,
  * never a read outside the node. Returns −1 when it cannot be an object.
  */
 export function zsGather(node: Node, location: number): number {
   const { words } = node;
   const pfn = locationPfn(location);
-  const offset = locationOffsetBytes(location);
   if (pfn === 0 || pfn >= node.frames) return -1;
-  const length = words[pfn * PAGE_WORDS + (offset >> 2) + 1];
-  if (length <= 0 || length > PAGE_BYTES) return -1;
+  const header = words[headerAtOf(location)];
+  const length = lengthOf(header);
+  gathered.isUnit = (header & UNIT) !== 0;
+  if (length <= 0 || length > (gathered.isUnit ? UNIT_PAYLOAD_MAX : PAGE_BYTES)) return -1;
   gathered.length = length;
-  const start = offset + OBJECT_HEADER_BYTES;
+  const start = locationOffsetBytes(location) + OBJECT_HEADER_BYTES;
   const first = PAGE_BYTES - start;
   if (length <= first) return (pfn << 12) + start;
-  const next = words[node.slotAt + pfn];
-  if (next <= 0 || next >= node.frames) return -1;
-  node.kernel.copy(node.gatherByte | 0, (pfn << 12) + start, first);
-  node.kernel.copy((node.gatherByte | 0) + first, next << 12, length - first);
-  return node.gatherByte | 0;
+  const target = node.gatherByte | 0;
+  node.kernel.copy(target, (pfn << 12) + start, first);
+  let at = pfn;
+  for (let done = first; done < length; done += PAGE_BYTES) {
+    at = words[node.slotAt + at];
+    if (at <= 0 || at >= node.frames) return -1;
+    node.kernel.copy(target + done, at << 12, Math.min(length - done, PAGE_BYTES));
+  }
+  return target;
 }
 
-/** Length of what `zsGather` last found. */
-export const gathered = { length: 0 };
+/** Does a unit seem to be here? Without the lock, on anything, as `zsGather`. */
+export function isUnitAt(node: Node, location: number): boolean {
+  return locationPfn(location) < node.frames && (node.words[headerAtOf(location)] & UNIT) !== 0;
+}
+
+/** What `zsGather` last found. */
+export const gathered = { length: 0, isUnit: false };
 
 function newZspage(node: Node, cls: number, gfp: number): Pfn {
   const { words } = node;
@@ -238,14 +290,21 @@ function addBytes(node: Node, delta: number): void {
   words[L.H_ZS_BYTES] = low | 0;
 }
 
-/** Calls `visit(slot, location)` for each object of a zspage. The pool must not change meanwhile. */
+/**
+ * Calls `visit(slot, location)` for each page that is stored in a zspage: those of a unit, in a row, with one location.
+ * The pool must not change meanwhile.
+ */
 export function forEachObjectLocked(node: Node, head: Pfn, visit: (slot: SlotIndex, location: number) => void): void {
   const cls = node.words[node.ownerAt + head] & 0xff;
   const { objects, bytes } = SIZE_CLASSES[cls];
   for (let index = 0; index < objects; index++) {
     const byte = objectByte(node, head, index * bytes);
     const slot = node.words[byte >>> 2];
-    if (slot >= 0) visit(slot as SlotIndex, objectLocation(byte >>> 12, byte & (PAGE_BYTES - 1)));
+    if (slot < 0) continue;
+    const location = objectLocation(byte >>> 12, byte & (PAGE_BYTES - 1));
+    const header = node.words[(byte >>> 2) + 1];
+    const live = (header & UNIT) === 0 ? 1 : header >>> UNIT_LIVE_SHIFT;
+    for (let i = 0; i < UNIT_PAGES; i++) if ((live & (1 << i)) !== 0) visit((slot + i) as SlotIndex, location);
   }
 }
 
@@ -277,10 +336,10 @@ export function objectsInUse(node: Node, head: Pfn): number {
 
 /**
  * Moves one object of a sparse zspage into another zspage of its class: the partial one that is filled next, else a
- * sparse one that is not its own. Returns the new location, −1 when there is nowhere to go. The slot's word still
- * names the old place; the caller rewrites it and frees the old object.
+ * sparse one that is not its own. Returns the new location, −1 when there is nowhere to go. The slots' words
+ * still name the old place; the caller rewrites them and frees the old object.
  */
-export function zsCloneLocked(node: Node, location: number, slot: SlotIndex): number {
+export function zsCloneLocked(node: Node, location: number): number {
   const { words } = node;
   locate(node, location, place);
   const { head, cls } = place;
@@ -293,8 +352,8 @@ export function zsCloneLocked(node: Node, location: number, slot: SlotIndex): nu
   if (target === NO_PFN) return -1;
   const source = zsGather(node, location);
   assert(source !== -1, 'object to move', location);
-  const length = gathered.length;
-  const moved = takeObject(node, target, cls, slot, length);
-  zsWriteLocked(node, moved, source, length);
+  const headerAt = headerAtOf(location);
+  const moved = takeObject(node, target, cls, words[headerAt - 1] as SlotIndex, words[headerAt]);
+  zsWriteLocked(node, moved, source, gathered.length);
   return moved;
 }

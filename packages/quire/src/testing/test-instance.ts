@@ -6,6 +6,7 @@ import type { Node } from '../arena/node.ts';
 import type { Device } from '../base/port.ts';
 import { MIB, type Pfn } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
+import { type Access, setAccess } from '../vm/access.ts';
 import { formatInstance, joinInstance } from '../vm/instance.ts';
 import { checkEmpty, checkNode } from '../vm/instance-check.ts';
 import { Memory } from '../vm/memory.ts';
@@ -48,7 +49,7 @@ export interface TestInstance extends TestThread {
   /** The device as MemoryDevice; throws when another was given. */
   readonly device: MemoryDevice;
   /** A region of `size` bytes. */
-  space(size: number, name?: string): RegionSpace;
+  space(size: number, name?: string, access?: Access): RegionSpace;
   closeSpace(space: RegionSpace): void;
   /** Another thread of the same instance, in this one. */
   join(): TestThread;
@@ -102,7 +103,11 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
       if (!(device instanceof MemoryDevice)) throw new TypeError('this instance has no MemoryDevice');
       return device;
     },
-    space: (size, name = '') => new RegionSpace(memory, openRegion(memory, name, chunksFor(size)).region, size),
+    space: (size, name = '', access = 'auto') => {
+      const { region } = openRegion(memory, name, chunksFor(size));
+      setAccess(nodes[0], region, access);
+      return new RegionSpace(memory, region, size);
+    },
     closeSpace: (space) => {
       closeRegion(memory, space.region);
     },

@@ -14,12 +14,13 @@
 
 import {
   bumpVersionLocked,
+  FRAME_SEQUENTIAL,
   KIND_NEW,
   KIND_REGION,
   LRU_ACTIVE,
   LRU_INACTIVE,
-  setKindLocked,
   thawLocked,
+  turnKindLocked,
 } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
@@ -38,6 +39,7 @@ import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
 import { dropCleanCopyLocked, rescueLocked } from '../swap/swap-out.ts';
 import { freeSlotLocked, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
+import { isReadInSequence } from './access.ts';
 import type { Memory } from './memory.ts';
 import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
 
@@ -181,6 +183,7 @@ export function faultFromFile(
   if (current && outcome === READ_OK) {
     node.counters[C.pgmajfault]++;
     node.counters[C.pswpin]++;
+    markAccess(node, region, fresh);
     mapSwappedLocked(node, leaf + page, slot as SlotIndex, fresh, 0);
   } else freeLocked(node, fresh);
   node.unlock();
@@ -221,10 +224,15 @@ function mapRawLocked(node: Node, pteAt: number, slot: SlotIndex, pfn: Pfn, pins
   node.counters[C.pswpin]++;
 }
 
+/** A private frame is about to become a page of the region. */
+function markAccess(node: Node, region: number, fresh: Pfn): void {
+  if (isReadInSequence(node, region)) node.words[node.kindAt + fresh] |= FRAME_SEQUENTIAL;
+}
+
 /** Publishes a frame whose bytes are in place. */
 function mapLocked(node: Node, pteAt: number, pfn: Pfn, pins: number, list: number, cleanCopy = 0): void {
   const { words } = node;
-  setKindLocked(node, pfn, KIND_REGION);
+  turnKindLocked(node, pfn, KIND_REGION);
   words[node.ownerAt + pfn] = pteAt;
   words[node.slotAt + pfn] = cleanCopy;
   words[node.touchAt + pfn] = 0;
@@ -252,6 +260,7 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
   }
   if (before !== PTE_NONE) dropSlotLocked(node, slotFromPte(before));
   else node.words[regionAt(region) + L.R_PAGES]++;
+  markAccess(node, region, fresh);
   mapLocked(node, pteAt, fresh, 1, LRU_INACTIVE);
   node.unlock();
   filled.done = true;
@@ -292,6 +301,7 @@ function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh
     return false;
   }
   countSwapIn(node, word);
+  markAccess(node, region, fresh);
   mapSwappedLocked(node, pteAt, slot, fresh, pins);
   node.unlock();
   return true;

@@ -18,6 +18,7 @@ import { compactPool } from '../swap/pool-compactor.ts';
 import { makePage, makePages } from '../testing/page-data.ts';
 import { RegionModel } from '../testing/region-model.ts';
 import { createTestInstance, type TestInstance, type TestShape, type TestThread } from '../testing/test-instance.ts';
+import type { Access } from './access.ts';
 import { prefetchAsync } from './async-read.ts';
 import { RegionSpace } from './region-space.ts';
 import { sumCounter } from './thread-slot.ts';
@@ -35,10 +36,10 @@ class Session {
   private readonly coldPages: number;
   private turn = 0;
 
-  constructor(instance: TestInstance, coldPages: number) {
+  constructor(instance: TestInstance, coldPages: number, access: Access) {
     this.instance = instance;
     this.coldPages = coldPages;
-    const space = instance.space(REGION_BYTES);
+    const space = instance.space(REGION_BYTES, '', access);
     const first = new RegionModel(instance.memory, space);
     const other = instance.join();
     this.models = [
@@ -139,6 +140,7 @@ interface Scenario {
   readonly name: string;
   readonly shape: TestShape;
   readonly coldPages: number;
+  readonly access?: Access;
   /** Whether the data can outgrow every tier. */
   readonly mayFill: boolean;
   readonly runs: number;
@@ -157,6 +159,7 @@ const MEMORY_TIERS: readonly CounterName[] = [
   'zs_compacted',
 ];
 const RING: readonly CounterName[] = ['swap_rescued', 'swap_cancelled', 'kcompressd_pages'];
+const UNITS: readonly CounterName[] = ['thp_swpout', 'thp_swpin'];
 const FILE: readonly CounterName[] = ['zswpwb', 'file_reads', 'file_writes'];
 
 /** A failing sequence is shortened no longer than this. */
@@ -230,6 +233,42 @@ const SCENARIOS: readonly Scenario[] = [
     reaches: [...FILE, 'swap_full'],
   },
   {
+    name: 'units, compressed tier alone',
+    shape: { bytes: 4 * MIB, kcompressd: 1 },
+    coldPages: 2000,
+    access: 'sequential',
+    mayFill: true,
+    runs: 20,
+    reaches: [...MEMORY_TIERS.filter((name) => name !== 'swap_copies_ahead'), ...RING, ...UNITS],
+  },
+  {
+    name: 'units, no kcompressd',
+    shape: { bytes: 4 * MIB },
+    coldPages: 2000,
+    access: 'sequential',
+    mayFill: true,
+    runs: 15,
+    reaches: UNITS,
+  },
+  {
+    name: 'units and file, two nodes',
+    shape: { bytes: 4 * MIB, nodes: 2, kcompressd: 1, fileBytes: 32 * MIB, poolShare: 0.2 },
+    coldPages: 8000,
+    access: 'sequential',
+    mayFill: true,
+    runs: 20,
+    reaches: [...RING, ...FILE, ...UNITS],
+  },
+  {
+    name: 'units and a small file',
+    shape: { bytes: 4 * MIB, fileBytes: 3 * MIB, poolShare: 0.1 },
+    coldPages: 2200,
+    access: 'sequential',
+    mayFill: true,
+    runs: 12,
+    reaches: [...FILE, ...UNITS, 'file_segments_cleaned'],
+  },
+  {
     name: '12 MiB',
     shape: { bytes: 12 * MIB, kcompressd: 1 },
     coldPages: 6000,
@@ -248,7 +287,11 @@ describe('a region and a plain copy agree', () => {
       const seen: Partial<Record<CounterName, number>> = {};
       await fc.assert(
         fc.asyncProperty(commands, async (sequence) => {
-          const session = new Session(createTestInstance(scenario.shape), scenario.coldPages);
+          const session = new Session(
+            createTestInstance(scenario.shape),
+            scenario.coldPages,
+            scenario.access ?? 'auto',
+          );
           for (const word of sequence) await session.run(word);
           const full = await session.end();
           assert.ok(scenario.mayFill || full === 0, 'there was room');

@@ -27,6 +27,7 @@ import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import { advanceAge, ageBucket, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
+import { noteRead } from './access.ts';
 import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
 import type { Memory } from './memory.ts';
 import type { PageSpace, PageView } from './page-space.ts';
@@ -60,6 +61,9 @@ export class RegionSpace implements PageSpace {
   /** Set by openSwapped for openRead: bring the page in, then look again. */
   private promote = false;
   private readonly view: PageView = createPageView();
+  /** Entry of the swapped page that was read last, and its node. */
+  private lastEntry = -1;
+  private lastNode = -1;
   private isClosed = false;
 
   constructor(memory: Memory, region: number, size: number) {
@@ -311,6 +315,7 @@ export class RegionSpace implements PageSpace {
     const tag = W.tagOf(word);
     if (tag === W.SLOT_FRAME || tag === W.SLOT_RAW) return openStorageFrame(node, slot, word, sequence, view);
     if (tag === W.SLOT_FREE || tag === W.SLOT_EMPTY) return false;
+    this.noteRead(node, n, pteAt);
     if (this.shouldPromote(node, slot)) {
       this.promote = true;
       return false;
@@ -328,6 +333,13 @@ export class RegionSpace implements PageSpace {
     view.pfn = -1;
     view.node = n;
     return true;
+  }
+
+  /** Tells 'auto' regions how far from the last read of a swapped page this one is; a new leaf is a jump. */
+  private noteRead(node: Node, n: number, pteAt: number): void {
+    noteRead(node, this.region, n === this.lastNode ? pteAt - this.lastEntry : -1);
+    this.lastEntry = pteAt;
+    this.lastNode = n;
   }
 
   /** Second touch within the working-set distance, and memory to spare for it. Leaves the age of this touch behind. */

@@ -11,6 +11,7 @@ import { CHUNK_BYTES, NO_PFN, type Pfn } from '../base/units.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocTableFrameLocked, freeTableFrameLocked } from '../page-alloc/table-slab.ts';
 import { regionAt } from '../page-table/page-table.ts';
+import { resetAccess } from './access.ts';
 import { needMemory } from './fault.ts';
 import type { Memory } from './memory.ts';
 import { destroyRegion } from './unmap.ts';
@@ -52,7 +53,7 @@ export function openRegion(
     if (found < 0) {
       // In every node: each looks at its own slot when it makes or frees a leaf. Nobody knows the region yet.
       for (const each of memory.nodes) Atomics.store(each.words, at + L.R_KIND, kind);
-      formatLocked(node, at, encoded, chunks, new TextEncoder().encode(group));
+      formatLocked(node, region, encoded, chunks, new TextEncoder().encode(group));
     }
     node.words[at + L.R_REFS]++;
   }
@@ -64,9 +65,10 @@ export function openRegion(
 function findLocked(node: Node, name: Uint8Array): number {
   for (let region = 0; region < L.REGIONS_MAX; region++) {
     const at = regionAt(region);
-    if (node.words[at + L.R_STATE] !== STATE_USED || node.words[at + L.R_NAME_BYTES] !== name.length) continue;
+    if (node.words[at + L.R_STATE] !== STATE_USED) continue;
     const start = (at + L.R_NAME) * 4;
-    if (name.every((byte, i) => node.bytes[start + i] === byte)) return region;
+    if (node.bytes[start] !== name.length) continue;
+    if (name.every((byte, i) => node.bytes[start + 1 + i] === byte)) return region;
   }
   return -1;
 }
@@ -78,13 +80,15 @@ function findFreeLocked(node: Node): number {
   return -1;
 }
 
-function formatLocked(node: Node, at: number, name: Uint8Array, chunks: number, group: Uint8Array): void {
+function formatLocked(node: Node, region: number, name: Uint8Array, chunks: number, group: Uint8Array): void {
+  const at = regionAt(region);
   assert(group.length <= L.R_GROUP_BYTES_MAX, 'group name checked by the caller', group.length);
   node.words[at + L.R_CHUNKS_LOW] = chunks;
   node.words[at + L.R_REFS] = 0;
   node.words[at + L.R_CONTROL] = 0;
-  node.words[at + L.R_NAME_BYTES] = name.length;
-  node.bytes.set(name, (at + L.R_NAME) * 4);
+  resetAccess(node, region);
+  node.bytes[(at + L.R_NAME) * 4] = name.length;
+  node.bytes.set(name, (at + L.R_NAME) * 4 + 1);
   node.bytes[(at + L.R_GROUP) * 4] = group.length;
   node.bytes.set(group, (at + L.R_GROUP) * 4 + 1);
   Atomics.store(node.words, at + L.R_STATE, STATE_USED);

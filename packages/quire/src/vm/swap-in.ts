@@ -19,7 +19,8 @@ import { decodeObject, FILE_OBJECT_BYTES_MAX, isObjectOf } from '../swap/file-ob
 import { fileOffset } from '../swap/file-segments.ts';
 import * as W from '../swap/slot-word.ts';
 import { sequenceAt } from '../swap/swap-table.ts';
-import { gathered, zsGather } from '../swap/zs-pool.ts';
+import { gathered, isUnitAt, zsGather } from '../swap/zs-pool.ts';
+import { beginUnit, endUnit, readDecoded } from './unit-read.ts';
 
 export const READ_OK = 0;
 /** The slot changed under the reader: look at the page table again. */
@@ -52,7 +53,7 @@ export function readStorage(
       outcome = READ_OK;
       break;
     case W.SLOT_OBJECT:
-      outcome = readObject(node, payload, target, wanted);
+      outcome = readObject(node, slot, payload, sequence, target, wanted);
       break;
     case W.SLOT_FILE:
       outcome = readFile(node, device, slot, payload, target, wanted);
@@ -66,9 +67,20 @@ export function readStorage(
   return closingLoad(node.words, sequenceAt(slot)) === sequence ? outcome : READ_RETRY;
 }
 
-function readObject(node: Node, location: number, target: number, wanted: number): number {
+function readObject(
+  node: Node,
+  slot: number,
+  location: number,
+  sequence: number,
+  target: number,
+  wanted: number,
+): number {
+  if (readDecoded(node, slot, location, sequence, target, wanted)) return READ_OK;
+  const isUnit = isUnitAt(node, location);
+  const isWhole = isUnit && beginUnit(node, slot, location, sequence);
   const source = zsGather(node, location);
-  if (source === -1) return READ_CORRUPT;
+  if (source === -1 || gathered.isUnit !== isUnit) return READ_CORRUPT; // or changed meanwhile, says the sequence
+  if (isUnit) return endUnit(node, slot, source, isWhole, target, wanted) ? READ_OK : READ_CORRUPT;
   const got = node.kernel.decompressPartial(source, gathered.length, target, wanted, PAGE_BYTES);
   return got >= wanted ? READ_OK : READ_CORRUPT;
 }

@@ -6,11 +6,13 @@ import * as L from '../arena/layout.ts';
 import { MIB, PAGE_BYTES } from '../base/units.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
+import { Compressor } from '../swap/compressor.ts';
 import { reserveLocked } from '../swap/file-segments.ts';
 import { ringLength, ringPopLocked } from '../swap/ring.ts';
 import { claimLocked, createIsolateResult, isolateLocked } from '../swap/swap-out.ts';
 import { makePage } from '../testing/page-data.ts';
 import { createTestInstance, locked, type TestInstance, type TestThread } from '../testing/test-instance.ts';
+import type { Access } from './access.ts';
 import type { RegionSpace } from './region-space.ts';
 import { attachThread, breakLocks, buryThread, detachThread, liveThreads } from './thread-slot.ts';
 
@@ -22,9 +24,9 @@ interface Scene {
   readonly space: RegionSpace;
 }
 
-function scene(): Scene {
+function scene(access: Access = 'random'): Scene {
   const instance = createTestInstance({ bytes: 4 * MIB, kcompressd: 1, fileBytes: 4 * MIB });
-  const space = instance.space(16 * MIB);
+  const space = instance.space(16 * MIB, '', access);
   for (let page = 0; page < PAGES; page++) space.write(page * PAGE_BYTES, makePage(page, 'text'), 0, PAGE_BYTES);
   for (let pfn = instance.node.firstFree; pfn < instance.node.frames; pfn++)
     instance.node.words[instance.node.touchAt + pfn] = 0;
@@ -100,6 +102,16 @@ describe('a dead thread', () => {
     locked(node, () => {
       for (const pfn of pfns) assert.ok(claimLocked(node, pfn as never));
     });
+    bury(at);
+  });
+
+  it('with units queued and units it was compressing', () => {
+    const at = scene('sequential');
+    const [node] = at.dead.nodes;
+    const compressor = new Compressor(node, false);
+    const pfns = isolate(node, 16);
+    assert.equal(compressor.claim(Int32Array.from(pfns.slice(0, 8)), 0, true), 8);
+    compressor.compress();
     bury(at);
   });
 
