@@ -45,6 +45,18 @@ export function fillSpan(
   length: unknown,
   position: unknown,
 ): void {
+  // What most calls are; V8 inlines all of it.
+  const isOwn = position === null || position === undefined;
+  if (buffer instanceof Uint8Array && isCount(offsetOrOptions) && isCount(length) && (isOwn || isCount(position))) {
+    const size = buffer.length;
+    if (offsetOrOptions <= size && length <= size - offsetOrOptions) {
+      if (span.bytes !== buffer) span.bytes = buffer;
+      span.offset = offsetOrOptions;
+      span.length = length;
+      span.position = isOwn ? OWN_POSITION : position;
+      return;
+    }
+  }
   const bytes = bytesOf('buffer', buffer);
   if (typeof offsetOrOptions === 'object' && offsetOrOptions !== null) {
     const options = offsetOrOptions as SpanOptions;
@@ -52,14 +64,20 @@ export function fillSpan(
   } else fillRange(span, bytes, offsetOrOptions, length, position);
 }
 
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
 function fillRange(span: FileSpan, bytes: Uint8Array, offset: unknown, length: unknown, position: unknown): void {
   const { byteLength } = bytes;
+  const from = offset === undefined || offset === null ? 0 : checkCount('offset', offset);
+  if (from > byteLength) throw outOfRange('offset', `at most ${byteLength}`, from);
+  const most = byteLength - from;
+  const count = length === undefined || length === null ? most : checkCount('length', length);
+  if (count > most) throw outOfRange('length', `at most ${most}`, count);
   span.bytes = bytes;
-  span.offset = offset === undefined || offset === null ? 0 : checkCount('offset', offset);
-  if (span.offset > byteLength) throw outOfRange('offset', `at most ${byteLength}`, span.offset);
-  const most = byteLength - span.offset;
-  span.length = length === undefined || length === null ? most : checkCount('length', length);
-  if (span.length > most) throw outOfRange('length', `at most ${most}`, span.length);
+  span.offset = from;
+  span.length = count;
   span.position = positionOf(position);
 }
 
@@ -94,7 +112,8 @@ export function encodeText(text: string, encoding: unknown): Uint8Array {
 /** All buffers of a vector call, as bytes. */
 export function vectorOf(buffers: unknown): Uint8Array[] {
   if (!Array.isArray(buffers)) throw invalidArg('buffers', 'an array of ArrayBufferViews', buffers);
-  return buffers.map((buffer, index) => bytesOf(`buffers[${index}]`, buffer));
+  // The name of each only when it is needed.
+  return buffers.map((buffer, index) => (buffer instanceof Uint8Array ? buffer : bytesOf(`buffers[${index}]`, buffer)));
 }
 
 export function bytesOf(name: string, view: unknown): Uint8Array {
@@ -113,6 +132,6 @@ export function positionOf(position: unknown): number {
 }
 
 export function checkCount(name: string, value: unknown): number {
-  if (!Number.isSafeInteger(value) || (value as number) < 0) throw invalidArg(name, 'an integer ≥ 0', value);
-  return value as number;
+  if (!isCount(value)) throw invalidArg(name, 'an integer ≥ 0', value);
+  return value;
 }

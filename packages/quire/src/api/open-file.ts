@@ -5,6 +5,7 @@
  *   open ──close()──► closing: new calls are refused, those under way end ──► written back ──► closed
  *                        └──── cannot be written back: open again, the data still there
  */
+import * as L from '../arena/layout.ts';
 import { outOfRange, QuireError } from '../base/errors.ts';
 import type { ErrorCursor } from '../page-cache/errseq.ts';
 import type { FileSpace } from '../page-cache/file-space.ts';
@@ -33,6 +34,7 @@ export class OpenFile {
   /** Which errors of writeback it was told of. */
   readonly errors: ErrorCursor;
   private readonly memory: Memory;
+  private readonly home: Int32Array;
   private readonly access: FileAccess;
   private readonly readahead: Readahead;
   private readonly ways: FileAsync;
@@ -47,6 +49,7 @@ export class OpenFile {
   constructor(path: string, memory: Memory, space: FileSpace, access: FileAccess, state: HandleState) {
     this.path = path;
     this.memory = memory;
+    this.home = memory.nodes[0].words;
     this.space = space;
     this.access = access;
     this.errors = state.errors;
@@ -56,7 +59,8 @@ export class OpenFile {
 
   checkOpen(): void {
     if (this.closing !== undefined) throw new QuireError('ERR_QUIRE_CLOSED', `file '${this.path}' is closed`);
-    this.memory.checkAlive();
+    // A hint is enough: the instance may end at any moment, also behind an atomic load, which is a call.
+    if (this.home[L.H_STATE] !== L.STATE_OPEN) this.memory.checkAlive();
   }
 
   checkReads(): void {
@@ -94,6 +98,35 @@ export class OpenFile {
       if (this.access.appends) return this.appended(position, this.space.append(bytes, offset, length));
       const at = this.writePosition(position, length);
       const written = this.space.write(at, bytes, offset, length);
+      if (position === OWN_POSITION) this.position = at + written;
+      return written;
+    } catch (error) {
+      throw this.failure('write', error);
+    }
+  }
+
+  /** As `read`, into the parts one after the other. */
+  readVector(parts: readonly Uint8Array[], position: number): number {
+    try {
+      const at = position === OWN_POSITION ? this.position : position;
+      const got = this.space.readVector(at, parts);
+      this.readahead.onRead(at + got);
+      if (position === OWN_POSITION) this.position = at + got;
+      return got;
+    } catch (error) {
+      throw this.failure('read', error);
+    }
+  }
+
+  /** As `write`, the parts one after the other; one part at most when the handle appends. */
+  writeVector(parts: readonly Uint8Array[], position: number): number {
+    if (parts.length === 0) return 0;
+    if (this.access.appends) return this.write(parts[0], 0, parts[0].length, position);
+    try {
+      let length = 0;
+      for (const part of parts) length += part.length;
+      const at = this.writePosition(position, length);
+      const written = this.space.writeVector(at, parts);
       if (position === OWN_POSITION) this.position = at + written;
       return written;
     } catch (error) {

@@ -125,16 +125,9 @@ export class QuireFile implements AsyncDisposable {
   /** Fills the buffers one after the other. */
   readvSync(buffers: readonly View[], position?: Position): number {
     const parts = vectorOf(buffers);
-    let at = positionOf(position);
+    const at = positionOf(position);
     this.file.checkReads();
-    let bytesRead = 0;
-    for (const part of parts) {
-      const got = this.file.read(part, 0, part.length, at);
-      bytesRead += got;
-      if (got < part.length) break;
-      if (at !== OWN_POSITION) at += got;
-    }
-    return bytesRead;
+    return this.file.readVector(parts, at);
   }
 
   async readv<T extends readonly View[]>(buffers: T, position?: Position): Promise<{ bytesRead: number; buffers: T }> {
@@ -199,16 +192,9 @@ export class QuireFile implements AsyncDisposable {
   /** Writes the buffers one after the other; when appending, in one piece. */
   writevSync(buffers: readonly View[], position?: Position): number {
     const parts = this.writeParts(buffers);
-    let at = positionOf(position);
+    const at = positionOf(position);
     this.file.checkWrites();
-    let bytesWritten = 0;
-    for (const part of parts) {
-      const written = this.file.write(part, 0, part.length, at);
-      bytesWritten += written;
-      if (written < part.length) break;
-      if (at !== OWN_POSITION) at += written;
-    }
-    return bytesWritten;
+    return this.file.writeVector(parts, at);
   }
 
   async writev<T extends readonly View[]>(

@@ -12,6 +12,19 @@ export interface Device {
 }
 
 /**
+ * Copies bytes between a node's memory and a caller's, which never overlap. `TypedArray.set` copies shared memory word by
+ * word; a system may have something faster for longer pieces.
+ */
+export interface ByteCopier {
+  /** Bytes from which on it is the faster way. Shorter pieces are not given to it. */
+  readonly bytesMin: number;
+  /** Copies `source[from…]`, `length` bytes, to byte `to` of a node's memory. */
+  copyIn(memory: Uint8Array, to: number, source: Uint8Array, from: number, length: number): void;
+  /** Copies `length` bytes from byte `from` of a node's memory to `target[to…]`. */
+  copyOut(memory: Uint8Array, from: number, target: Uint8Array, to: number, length: number): void;
+}
+
+/**
  * Files behind the page cache: positioned vector I/O on descriptors that all threads of the process share. A result
  * shorter than asked is not an error: at the end of the file, or when the system felt like it; the caller goes on from
  * there. Throws the system's error (with `code`: 'EIO', 'ENOSPC', …).
@@ -20,6 +33,8 @@ export interface FileIo {
   readv(fd: number, targets: readonly Uint8Array[], position: number): number;
   writev(fd: number, sources: readonly Uint8Array[], position: number): number;
   readvAsync(fd: number, targets: readonly Uint8Array[], position: number): Promise<number>;
+  /** Absent where `TypedArray.set` is all there is. */
+  readonly copier?: ByteCopier;
   /** Cuts the file off at `size` bytes, or extends it by a hole. Blocks. */
   truncate(fd: number, size: number): void;
   /** Milliseconds of a clock that only goes forward, the same for all threads. */

@@ -16,6 +16,7 @@
  * Either the flusher's exchange takes the bit, and then it sees bytes and size; or the writer's look at LISTED comes after
  * the flusher's store, finds 0, and lists the leaf again.
  */
+import { LOADS_STAY_IN_ORDER } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
@@ -24,8 +25,14 @@ import type { FileIo } from '../base/port.ts';
 import type { WordIndex } from '../base/units.ts';
 import { clearBits, firstClearBit, hasAllBits, setBits } from '../page-table/block-bits.ts';
 
-/** `page` is the block's number in its leaf, 0…511; ranges stay in one leaf. */
+/** 1 when the block is uptodate, else 0. `page` is its number in its leaf, 0…511. */
+export function uptodateBit(node: Node, leaf: WordIndex, page: number): number {
+  return (node.words[leaf + L.FL_UPTODATE + (page >>> 5)] >>> (page & 31)) & 1;
+}
+
+/** Ranges stay in one leaf. */
 export function isUptodate(node: Node, leaf: WordIndex, page: number, count: number): boolean {
+  if (count === 1) return uptodateBit(node, leaf, page) === 1;
   return hasAllBits(node.words, leaf + L.FL_UPTODATE, page, count);
 }
 
@@ -50,13 +57,24 @@ export function markDirty(
   count: number,
   files: FileIo,
 ): void {
-  const fresh = setBits(node.words, leaf + L.FL_DIRTY, page, count);
+  const { words } = node;
+  const fresh = count === 1 ? setDirtyBit(words, leaf, page) : setBits(words, leaf + L.FL_DIRTY, page, count);
   if (fresh !== 0) {
     countDirty(node, inode, fresh);
     node.counters[C.nr_dirtied] += fresh;
   }
-  // Pairs with the store of 0 in unlistLeafLocked: the bit first, then the look.
-  if (Atomics.load(node.words, leaf + L.FL_LISTED) !== 0) return;
+  // Pairs with the store of 0 in unlistLeafLocked: the bit first, then the look. The bit was set by a read-modify-write,
+  // which no later load passes where loads stay in order.
+  const isListed = (LOADS_STAY_IN_ORDER ? words[leaf + L.FL_LISTED] : Atomics.load(words, leaf + L.FL_LISTED)) !== 0;
+  if (!isListed) listLeaf(node, inode, leaf, files);
+}
+
+/** Returns 1 when the bit was clear. */
+function setDirtyBit(words: Int32Array, leaf: WordIndex, page: number): number {
+  return 1 & ~(Atomics.or(words, leaf + L.FL_DIRTY + (page >>> 5), 1 << (page & 31)) >>> (page & 31));
+}
+
+function listLeaf(node: Node, inode: Int32Array, leaf: WordIndex, files: FileIo): void {
   const now = files.now();
   node.lock();
   if (node.words[leaf + L.FL_LISTED] === 0) listLeafLocked(node, inode, leaf, now);

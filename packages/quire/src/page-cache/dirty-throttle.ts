@@ -42,7 +42,9 @@ export function attachFiles(memory: Memory, files: FileIo): void {
 
 /** After each write of `region`, with no lock but the inode lock held. Cheap while little is dirty: two loads a node. */
 export function balanceDirty(memory: Memory, region: number): void {
-  for (const node of memory.nodes) {
+  const { nodes } = memory;
+  for (let n = 0; n < nodes.length; n++) {
+    const node = nodes[n];
     const { words } = node;
     if (words[L.H_PC_DIRTY] + words[L.H_PC_WRITEBACK] > words[L.H_DIRTY_BACKGROUND]) balanceNode(memory, node, region);
   }

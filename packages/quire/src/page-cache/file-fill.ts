@@ -59,13 +59,16 @@ export function fillRange(map: FileMap, position: number, pages: number, order: 
 export function fillNext(map: FileMap, position: number, pages: number, order: number): void {
   let page = Math.floor(position / PAGE_BYTES);
   const end = Math.min(page + pages, Math.ceil(sizeOf(map.inode) / PAGE_BYTES));
-  while (page < end && skipCached(map, page) > page) page = skipCached(map, page);
+  for (let next = page; page < end; page = next) {
+    next = skipCached(map, page, end);
+    if (next === page) break;
+  }
   if (page < end) fillSome(map, page, end, order);
 }
 
 /** One step of a fill: returns the page to go on with. */
 function fillSome(map: FileMap, page: number, end: number, order: number): number {
-  const next = skipCached(map, page);
+  const next = skipCached(map, page, end);
   if (next > page) return next;
   if (!map.isAbsent()) {
     fillBlock(map, page);
@@ -96,7 +99,7 @@ export async function fillRangeAsync(map: FileMap, position: number, pages: numb
 }
 
 async function fillSomeAsync(map: FileMap, page: number, end: number, order: number): Promise<number> {
-  const next = skipCached(map, page);
+  const next = skipCached(map, page, end);
   if (next > page) return next;
   if (!map.isAbsent()) {
     await fillBlockAsync(map, page);
@@ -115,17 +118,20 @@ async function fillSomeAsync(map: FileMap, page: number, end: number, order: num
   return isRead ? page + publishBatch(map, batch) : fillSomeAsync(map, page, page + 1, 0);
 }
 
-/** The first page from `page` on, in its chunk, that is missing or stale; leaves the map there. */
-export function skipCached(map: FileMap, page: number): number {
+/**
+ * The first page from `page` on that is missing or stale; leaves the map there. Looks no further than to the end of the
+ * chunk, or to page `limit`.
+ */
+export function skipCached(map: FileMap, page: number, limit: number): number {
   map.seek(page * PAGE_BYTES);
   const { node, leaf } = map;
-  const end = page - map.page + CHUNK_PAGES;
+  const end = Math.min(limit, page - map.page + CHUNK_PAGES);
   let next = page;
   while (next < end && !map.isAbsent() && isUptodate(node, leaf, map.page, 1)) {
     next++;
     map.page++;
   }
-  map.seek(next * PAGE_BYTES);
+  if (next > page) map.seek(next * PAGE_BYTES);
   return next;
 }
 

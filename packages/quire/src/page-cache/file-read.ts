@@ -7,13 +7,14 @@
  * The bits are loaded after the version: if the folio left the tree in between, the version has moved. One step covers as
  * much of a folio as is wanted and uptodate. Nothing is stored but a touch mark.
  */
-import { closingLoad } from '../arena/fence.ts';
+import { closingLoad, LOADS_STAY_IN_ORDER } from '../arena/fence.ts';
 import { headOf } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromFolioPte, isPresent, orderFromPte } from '../arena/pte.ts';
 import { C } from '../base/counters.ts';
 import { PAGE_BYTES } from '../base/units.ts';
-import { firstStale } from './block-state.ts';
+import { firstStale, uptodateBit } from './block-state.ts';
+import type { ByteVector } from './byte-vector.ts';
 import type { FileMap } from './file-map.ts';
 
 /** The page is not cached, or its bytes are not there yet. */
@@ -21,13 +22,14 @@ export const MISSING = 0;
 /** Eviction, migration or truncate came in between: look again. */
 export const OVERTAKEN = -1;
 
-/** Copies from one folio, up to `length` bytes; returns how many, MISSING or OVERTAKEN. */
+/** Copies from one folio, up to `length` bytes, to the target or the vector; returns how many, MISSING or OVERTAKEN. */
 export function readFolio(
   map: FileMap,
   position: number,
   length: number,
   target: Uint8Array,
   targetOffset: number,
+  vector?: ByteVector,
 ): number {
   map.seek(position);
   const { node, leaf, page, inChunk } = map;
@@ -41,23 +43,20 @@ export function readFolio(
   // An entry of a leaf that is gone may be anything.
   if (head >= node.frames) return overtaken(node);
   const version = Atomics.load(words, node.versionAt + head);
-  if (Atomics.load(words, leaf + page) !== pte || !map.isCurrent()) return overtaken(node);
+  // Right after an atomic load: no load passes it where loads stay in order, nor does V8 move one.
+  const again = LOADS_STAY_IN_ORDER ? words[leaf + page] : Atomics.load(words, leaf + page);
+  if (again !== pte || !map.isStillCurrent()) return overtaken(node);
   const folioEnd = ((page >>> order) + 1) << (order + 12);
   const end = length < folioEnd - inChunk ? inChunk + length : folioEnd;
   const lastPage = (end - 1) >>> 12;
-  const stale = firstStale(node, leaf, page, lastPage + 1);
+  const stale = lastPage === page ? page + uptodateBit(node, leaf, page) : firstStale(node, leaf, page, lastPage + 1);
   if (stale === page) return closingLoad(words, node.versionAt + head) === version ? MISSING : overtaken(node);
   const step = (stale <= lastPage ? stale * PAGE_BYTES : end) - inChunk;
   if (words[node.touchAt + head] === 0) words[node.touchAt + head] = 1;
-  copyOut(node, pfn * PAGE_BYTES + (inChunk & (PAGE_BYTES - 1)), target, targetOffset, step);
+  const start = pfn * PAGE_BYTES + (inChunk & (PAGE_BYTES - 1));
+  if (vector === undefined) map.copyOut(node, start, target, targetOffset, step);
+  else vector.copyOut(map, node, start, step);
   return closingLoad(words, node.versionAt + head) === version ? step : overtaken(node);
-}
-
-/** In the kernel's way when both lie in one memory, which is several times faster. */
-function copyOut(node: Node, start: number, target: Uint8Array, targetOffset: number, length: number): void {
-  if (target.buffer === node.bytes.buffer) {
-    node.kernel.copy((target.byteOffset + targetOffset) | 0, start | 0, length);
-  } else target.set(node.bytes.subarray(start, start + length), targetOffset);
 }
 
 function overtaken(node: Node): number {

@@ -8,12 +8,13 @@
 import { QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import type { Memory } from '../vm/memory.ts';
+import { ByteVector } from './byte-vector.ts';
 import { fillNext, fillRange, fillRangeAsync, skipCached } from './file-fill.ts';
 import { FileMap, waitForLock } from './file-map.ts';
 import { type HeldFolio, pinRange, unpinRange } from './file-pin.ts';
 import { MISSING, readFolio } from './file-read.ts';
 import { truncateLocked } from './file-truncate.ts';
-import { writeLocked } from './file-write.ts';
+import { writeLocked, writeVectorLocked } from './file-write.ts';
 import { lockInode, lockWriteback, sizeOf, unlockInode, unlockWriteback } from './inode.ts';
 
 export type { HeldFolio } from './file-pin.ts';
@@ -23,6 +24,7 @@ const RETRIES_MAX = 1_000_000;
 const RETRIES_BEFORE_LOCK = 64;
 /** Bytes of one write between two looks at how much is dirty. */
 const BALANCE_BYTES = 2 * 1024 * 1024;
+const NO_BYTES = new Uint8Array(0);
 
 /** Decides what to read when a page is missing (page-cache/readahead.ts). */
 export interface MissPlanner {
@@ -75,6 +77,22 @@ export class FileSpace {
    * came before it.
    */
   read(position: number, target: Uint8Array, targetOffset: number, length: number): number {
+    return this.readSteps(position, length, target, targetOffset);
+  }
+
+  /** As `read`, into the parts one after the other. */
+  readVector(position: number, parts: readonly Uint8Array[]): number {
+    const vector = new ByteVector(parts);
+    return this.readSteps(position, vector.length, NO_BYTES, 0, vector);
+  }
+
+  private readSteps(
+    position: number,
+    length: number,
+    target: Uint8Array,
+    targetOffset: number,
+    vector?: ByteVector,
+  ): number {
     const { map } = this;
     map.checkAlive();
     const size = sizeOf(this.inode);
@@ -82,9 +100,10 @@ export class FileSpace {
     let at = position;
     let retries = 0;
     while (at < end) {
-      const step = readFolio(map, at, end - at, target, targetOffset + (at - position));
+      const step = readFolio(map, at, end - at, target, targetOffset + (at - position), vector);
       if (step > 0) {
         at += step;
+        if (vector !== undefined) vector.advance(step);
         retries = 0;
         continue;
       }
@@ -137,6 +156,41 @@ export class FileSpace {
     }
     this.balance?.();
     return written;
+  }
+
+  /** As `write`, the parts one after the other. */
+  writeVector(position: number, parts: readonly Uint8Array[]): number {
+    const { map } = this;
+    const vector = new ByteVector(parts);
+    const { length } = vector;
+    if (length > BALANCE_BYTES) return this.writeEach(position, parts);
+    map.checkAlive();
+    let written: number;
+    lockInode(this.inode, map.me);
+    try {
+      written = writeVectorLocked(map, position, vector, length);
+    } catch (error) {
+      throw map.memory.latch(error);
+    } finally {
+      unlockInode(this.inode, map.me);
+    }
+    this.balance?.();
+    return written;
+  }
+
+  private writeEach(position: number, parts: readonly Uint8Array[]): number {
+    let done = 0;
+    for (const part of parts) {
+      let step = 0;
+      try {
+        step = this.write(position + done, part, 0, part.length);
+      } catch (error) {
+        if (done === 0 || !(error instanceof QuireError) || error.code === 'ERR_QUIRE_FAILED') throw error;
+      }
+      done += step;
+      if (step < part.length) break;
+    }
+    return done;
   }
 
   /** Writes at the end of the file as it is when the lock is had. */
@@ -201,9 +255,10 @@ export class FileSpace {
    */
   missAt(position: number, length: number): number {
     const end = Math.min(position + length, sizeOf(this.inode));
+    const endPage = Math.ceil(end / PAGE_BYTES);
     let page = Math.floor(position / PAGE_BYTES);
-    while (page * PAGE_BYTES < end) {
-      const next = skipCached(this.map, page);
+    while (page < endPage) {
+      const next = skipCached(this.map, page, endPage);
       if (next === page) return Math.max(page * PAGE_BYTES, position);
       page = next;
     }

@@ -21,6 +21,7 @@ import { ensureLeafLocked } from '../page-table/page-table.ts';
 import { isVacantLocked, publishFolioLocked } from '../reclaim/folio.ts';
 import { needMemory } from '../vm/fault.ts';
 import { isUptodate, markDirty, markUptodate } from './block-state.ts';
+import type { ByteVector } from './byte-vector.ts';
 import { fittingOrder, readInto } from './file-fill.ts';
 import { type FileMap, waitForLock } from './file-map.ts';
 import { takeFolio, takenOrder } from './folio-alloc.ts';
@@ -44,15 +45,39 @@ export function writeLocked(
 ): number {
   let done = 0;
   try {
-    while (done < length) done += writeFolio(map, position + done, source, sourceOffset + done, length - done);
+    while (done < length) {
+      map.seek(position + done);
+      done += map.pinFolio()
+        ? writePinned(map, position + done, source, sourceOffset + done, length - done)
+        : writeMissing(map, position + done, source, sourceOffset + done, length - done);
+    }
   } catch (error) {
     if (done === 0 || error instanceof AssertionError) throw error;
   }
   return done;
 }
 
-/** One step: as much as lies in one folio. Returns the bytes written, at least one. */
-function writeFolio(map: FileMap, position: number, source: Uint8Array, from: number, length: number): number {
+/** As `writeLocked`, from a vector: what lies in one cached folio takes one pin and one marking. */
+export function writeVectorLocked(map: FileMap, position: number, vector: ByteVector, length: number): number {
+  let done = 0;
+  try {
+    while (done < length) {
+      map.seek(position + done);
+      const { part, offset } = vector;
+      const step = map.pinFolio()
+        ? writePinned(map, position + done, part, offset, length - done, vector)
+        : writeMissing(map, position + done, part, offset, part.length - offset);
+      vector.advance(step);
+      done += step;
+    }
+  } catch (error) {
+    if (done === 0 || error instanceof AssertionError) throw error;
+  }
+  return done;
+}
+
+/** One step, as much as lies in one folio, which was not there at the first look. Returns the bytes written, at least one. */
+function writeMissing(map: FileMap, position: number, source: Uint8Array, from: number, length: number): number {
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt++) {
     map.seek(position);
     if (map.pinFolio()) return writePinned(map, position, source, from, length);
@@ -65,28 +90,43 @@ function writeFolio(map: FileMap, position: number, source: Uint8Array, from: nu
   throw new QuireError('ERR_QUIRE_FAILED', 'a write to a file made no progress');
 }
 
-/** Into the folio that the map has pinned; unpins it. */
-function writePinned(map: FileMap, position: number, source: Uint8Array, from: number, length: number): number {
+/** Into the folio that the map has pinned, from the source or the vector; unpins it. */
+function writePinned(
+  map: FileMap,
+  position: number,
+  source: Uint8Array,
+  from: number,
+  length: number,
+  vector?: ByteVector,
+): number {
   const { node, leaf, page, inChunk, order, pfn } = map;
   const room = (((page >>> order) + 1) << (order + 12)) - inChunk;
   const step = length < room ? length : room;
   const last = (inChunk + step - 1) >>> 12;
-  const to = pfn * PAGE_BYTES + (inChunk & (PAGE_BYTES - 1));
   try {
-    if (((inChunk | step) & (PAGE_BYTES - 1)) !== 0) {
-      if (!isUptodate(node, leaf, page, 1)) keepRest(map, node, pfn, position, step);
-      if (last !== page && !isUptodate(node, leaf, last, 1)) {
-        keepRest(map, node, (pfn + last - page) as Pfn, position, step, last - page);
-      }
-    }
+    // Stands still until the unpin: what clears the bit needs the inode lock (truncate) or an unpinned folio.
+    const wasUptodate = isUptodate(node, leaf, page, last - page + 1);
+    if (!wasUptodate) keepEnds(map, position, step, last);
     if (map.naiveWalk) walkBlocks(map);
-    copyIn(node, to, source, from, step);
+    const to = pfn * PAGE_BYTES + (inChunk & (PAGE_BYTES - 1));
+    if (vector === undefined) map.copyIn(node, to, source, from, step);
+    else vector.copyIn(map, node, to, step);
     if (map.naiveWalk) walkBlocks(map);
-    finishWrite(map, position + step, page, last - page + 1);
+    finishWrite(map, position + step, page, last - page + 1, wasUptodate);
   } finally {
     unpin(node, headOf(pfn, order));
   }
   return step;
+}
+
+/** Before a write of [position, position + length) into the pinned folio: what is kept of the blocks written in part. */
+function keepEnds(map: FileMap, position: number, length: number, last: number): void {
+  const { node, leaf, page, inChunk, pfn } = map;
+  if (((inChunk | length) & (PAGE_BYTES - 1)) === 0) return;
+  if (!isUptodate(node, leaf, page, 1)) keepRest(map, node, pfn, position, length);
+  if (last !== page && !isUptodate(node, leaf, last, 1)) {
+    keepRest(map, node, (pfn + last - page) as Pfn, position, length, last - page);
+  }
 }
 
 /**
@@ -123,14 +163,14 @@ function writeFresh(map: FileMap, position: number, source: Uint8Array, from: nu
   try {
     keepRest(map, node, head, position, step);
     if (last > 0) keepRest(map, node, (head + last) as Pfn, position, step, last);
-    copyIn(node, head * PAGE_BYTES + inPage, source, from, step);
+    map.copyIn(node, head * PAGE_BYTES + inPage, source, from, step);
     isPublished = publishFresh(map, n, local, page, head, order);
   } finally {
     if (!isPublished) freeFolio(node, head);
   }
   if (!isPublished) return 0;
   map.seek(position);
-  finishWrite(map, position + step, page, last + 1);
+  finishWrite(map, position + step, page, last + 1, true);
   unpin(node, head);
   return step;
 }
@@ -160,29 +200,27 @@ function freeFolio(node: Node, head: Pfn): void {
 }
 
 /** The bytes are in place and their folio pinned: `count` blocks from `page` of the sought leaf on, up to byte `end`. */
-function finishWrite(map: FileMap, end: number, page: number, count: number): void {
+function finishWrite(map: FileMap, end: number, page: number, count: number, wasUptodate: boolean): void {
   const { node, inode, leaf } = map;
   if (end > sizeLocked(inode)) publishSize(inode, end);
-  if (!isUptodate(node, leaf, page, count)) markUptodate(node, leaf, page, count);
+  if (!wasUptodate) markUptodate(node, leaf, page, count);
   markDirty(node, inode, leaf, page, count, map.files);
 }
 
-/** In the kernel's way when both lie in one memory. */
-function copyIn(node: Node, to: number, source: Uint8Array, from: number, length: number): void {
-  if (source.buffer === node.bytes.buffer) {
-    node.kernel.copy(to | 0, (source.byteOffset + from) | 0, length);
-  } else node.bytes.set(from === 0 && length === source.length ? source : source.subarray(from, from + length), to);
-}
-
-/** Looks at the state of every block of the pinned folio, one by one: what FileSpaceOptions.naiveWalk is for. */
-function walkBlocks(map: FileMap): number {
+/**
+ * Looks at the state of every block of the pinned folio, one by one, with plain loads as the kernel's loop over buffer
+ * heads does: what FileSpaceOptions.naiveWalk is for.
+ */
+function walkBlocks(map: FileMap): void {
   const { node, leaf, page, order } = map;
-  const first = page & -(1 << order);
+  const { words } = node;
+  const end = (page & -(1 << order)) + (1 << order);
   let known = 0;
-  for (let block = first; block < first + (1 << order); block++) {
+  for (let block = page & -(1 << order); block < end; block++) {
+    const at = leaf + (block >>> 5);
     const bit = 1 << (block & 31);
-    if ((Atomics.load(node.words, leaf + L.FL_UPTODATE + (block >>> 5)) & bit) !== 0) known++;
-    if ((Atomics.load(node.words, leaf + L.FL_DIRTY + (block >>> 5)) & bit) !== 0) known++;
+    if ((words[at + L.FL_UPTODATE] & bit) !== 0) known++;
+    if ((words[at + L.FL_DIRTY] & bit) !== 0) known++;
   }
-  return known;
+  map.walked = known;
 }

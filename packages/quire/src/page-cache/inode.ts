@@ -161,8 +161,8 @@ export function tryEnterWriteback(memory: Memory, region: number): Int32Array | 
 /** Size in bytes, by any thread: the writer's sequence is even and stays the same (a seqlock). */
 export function sizeOf(inode: Int32Array): number {
   for (let attempt = 0; attempt < SIZE_TRIES_MAX; attempt++) {
-    const sequence = Atomics.load(inode, L.I_SIZE_SEQ);
-    // Between two atomic loads plain ones stay where they are, but for machines that let a later load pass them.
+    // Before an atomic load plain ones stay where they are, in their order, but for machines that let a later load pass.
+    const sequence = LOADS_STAY_IN_ORDER ? inode[L.I_SIZE_SEQ] : Atomics.load(inode, L.I_SIZE_SEQ);
     const low = LOADS_STAY_IN_ORDER ? inode[L.I_SIZE_LOW] : Atomics.load(inode, L.I_SIZE_LOW);
     const high = LOADS_STAY_IN_ORDER ? inode[L.I_SIZE_HIGH] : Atomics.load(inode, L.I_SIZE_HIGH);
     if ((sequence & 1) === 0 && Atomics.load(inode, L.I_SIZE_SEQ) === sequence) return high * 2 ** 32 + (low >>> 0);
