@@ -11,10 +11,9 @@ import { QUIRE } from '../quire.ts';
 import { type Outcome, Results, type Table } from '../report.ts';
 import { medianWithoutOutliers, pairedRatio, rounded, spreadOf } from '../stats.ts';
 import {
-  BATCH,
+  batchOf,
   CASES,
   caseLine,
-  END_BATCH,
   END_CASE,
   LARGE_FOLIO_BYTES,
   SAMPLES,
@@ -122,20 +121,20 @@ async function startOne({ name, start }: Starter, columns: Column[], results: Re
 /** Every case once in every column; columns take turns case by case, so that a slow stretch of the machine hits all. */
 async function round(columns: readonly Column[], samples: Samples): Promise<void> {
   for (const work of CASES) {
-    for (const { name, child } of columns) keep(samples, name, work.name, await timed(child, work, BATCH));
+    for (const { name, child } of columns) keep(samples, name, work.name, await timed(child, work));
   }
   for (const { name, child } of columns) {
     if (name === NODE) continue;
-    keep(samples, name, END_CASE.name, await timed(child, END_CASE, END_BATCH));
-    if (name === QUIRE) keep(samples, name, SMALL_END, await timed(child, END_CASE, END_BATCH, 'small '));
+    keep(samples, name, END_CASE.name, await timed(child, END_CASE));
+    if (name === QUIRE) keep(samples, name, SMALL_END, await timed(child, END_CASE, 'small '));
   }
 }
 
 /** The end case on the file with folios of 4 KiB, within one process. */
 const SMALL_END = `${END_CASE.name}_4k_folios`;
 
-async function timed(child: Child, work: WriteCase, batch: number, prefix = ''): Promise<number> {
-  const { ns } = await child.phase<{ ns: number[] }>(prefix + caseLine(work, SAMPLES, batch));
+async function timed(child: Child, work: WriteCase, prefix = ''): Promise<number> {
+  const { ns } = await child.phase<{ ns: number[] }>(prefix + caseLine(work, SAMPLES, batchOf(work)));
   return medianWithoutOutliers(ns);
 }
 
