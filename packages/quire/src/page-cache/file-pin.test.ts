@@ -7,6 +7,31 @@ import { CHUNK_BYTES, MIB, PAGE_BYTES } from '../base/units.ts';
 import { createFileScene, evictAll, FD, leafOf, patternAt, readAll } from './testing/file-scene.ts';
 
 describe('pinned ranges', () => {
+  it('do not move a folio that is larger than their block, written while a frame was sought', () => {
+    const scene = createFileScene({ bytes: 12 * MIB }, patternAt(0, 16 * PAGE_BYTES));
+    scene.space.fill(0, 8, 0);
+    const { map } = scene.space;
+    const { me } = map;
+    let isDone = false;
+    // The first who asks for it is `gather`, just before it locks the file: another thread was faster.
+    Object.defineProperty(map, 'me', {
+      get: () => {
+        if (!isDone) {
+          isDone = true;
+          scene.space.truncate(0);
+          scene.space.write(0, patternAt(0, 16 * PAGE_BYTES, 3), 0, 16 * PAGE_BYTES);
+        }
+        return me;
+      },
+    });
+    const held = scene.space.pin(2 * PAGE_BYTES, 2 * PAGE_BYTES);
+    assert.ok(isDone);
+    assert.ok(Buffer.from(held.bytes).equals(patternAt(2 * PAGE_BYTES, 2 * PAGE_BYTES, 3)));
+    scene.space.unpin(held);
+    assert.ok(readAll(scene).equals(patternAt(0, 16 * PAGE_BYTES, 3)));
+    scene.finish();
+  });
+
   it('are one run of bytes, whatever folios the pages were in', () => {
     const scene = createFileScene({ bytes: 12 * MIB }, patternAt(0, MIB));
     for (const page of [3, 5, 6, 17]) scene.space.read(page * PAGE_BYTES, new Uint8Array(1), 0, 1);

@@ -140,7 +140,8 @@ function pinAll(map: FileMap, leaf: WordIndex, first: number, order: number): Pf
   const { node } = map;
   const heads: Pfn[] = [];
   node.lock();
-  const isThere = map.isCurrent();
+  // A folio around the block came after the last look: the range may be pinned in it as it is.
+  const isThere = map.isCurrent() && orderFromPte(node.words[leaf + first]) <= order;
   for (let page = first; isThere && page < first + (1 << order); ) {
     const pte = node.words[leaf + page];
     if (pte !== PTE_NONE) {
