@@ -5,7 +5,7 @@
  * Locks: writers take the inode lock, truncate the writeback lock too, readers none. What is promised when reads and
  * writes of the same bytes are not ordered by the caller: old bytes or new ones, never another page's.
  */
-import { QuireError } from '../base/errors.ts';
+import { outOfRange, QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import type { Memory } from '../vm/memory.ts';
 import { ByteVector } from './byte-vector.ts';
@@ -15,7 +15,7 @@ import { type HeldFolio, pinRange, unpinRange } from './file-pin.ts';
 import { MISSING, readFolio } from './file-read.ts';
 import { truncateLocked } from './file-truncate.ts';
 import { writeLocked, writeVectorLocked } from './file-write.ts';
-import { lockInode, lockWriteback, sizeOf, unlockInode, unlockWriteback } from './inode.ts';
+import { FILE_BYTES_MAX, lockInode, lockWriteback, sizeOf, unlockInode, unlockWriteback } from './inode.ts';
 
 export type { HeldFolio } from './file-pin.ts';
 
@@ -202,6 +202,9 @@ export class FileSpace {
     lockInode(this.inode, map.me);
     try {
       position = sizeOf(this.inode);
+      if (position + length > FILE_BYTES_MAX) {
+        throw outOfRange('size after the append', `at most ${FILE_BYTES_MAX}`, position + length);
+      }
       written = this.writeLong(position, source, sourceOffset, length);
     } catch (error) {
       throw map.memory.latch(error);

@@ -134,6 +134,19 @@ describe('the inode of a file', () => {
     instance.finish();
   });
 
+  it('is refused for a file larger than its address space', () => {
+    const instance = createTestInstance();
+    const largest = open(instance, [3, 4], { size: 2 ** 45, mtimeNs: 0n });
+    assert.equal(sizeOf(largest.inode), 2 ** 45);
+    instance.memory.files = new MemoryFileIo();
+    const space = new FileSpace(instance.memory, largest.region, largest.inode);
+    assert.throws(() => space.append(new Uint8Array(1), 0, 1), { code: 'ERR_QUIRE_RANGE' });
+    closeInode(instance.memory, largest.region);
+    assert.throws(() => open(instance, [3, 4], { size: 2 ** 45 + 1, mtimeNs: 0n }), { code: 'ERR_QUIRE_UNSUPPORTED' });
+    assert.deepEqual(regionsInUse(instance.node), []);
+    instance.finish();
+  });
+
   it('needs file access in the thread that uses it', () => {
     const instance = createTestInstance();
     const { region, inode } = open(instance, [3, -1], EMPTY);

@@ -14,7 +14,7 @@ import { LOADS_STAY_IN_ORDER } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
-import { PAGE_WORDS } from '../base/units.ts';
+import { CHUNK_BYTES, PAGE_WORDS } from '../base/units.ts';
 import { regionAt } from '../page-table/page-table.ts';
 import type { Memory } from '../vm/memory.ts';
 import { controlWords, isOpenFileLocked, leaveRegion, openRegion, removeRegion } from '../vm/region-table.ts';
@@ -23,6 +23,7 @@ import { lockFile, tryLockFile, unlockFile } from './file-lock.ts';
 
 /** Chunks of the largest file: 2^45 bytes. */
 const FILE_CHUNKS = 2 ** 24;
+export const FILE_BYTES_MAX = FILE_CHUNKS * CHUNK_BYTES;
 /** A writer of the size is between two stores for some nanoseconds, or off the processor for a while. */
 const SIZE_TRIES_MAX = 100_000_000;
 
@@ -89,8 +90,10 @@ function compareWithDisk(memory: Memory, region: number, inode: Int32Array, disk
   // What is dirty here is newer than anything the disk says.
   if (!isNew && inode[L.I_DIRTY_PAGES] > 0) return;
   if (!isNew && disk.size === sizeOf(inode) && isMtime(inode, disk.mtimeNs)) return;
-  if (!isNew) dropCleanPages(memory, region, inode);
+  if (disk.size > FILE_BYTES_MAX) throw new QuireError('ERR_QUIRE_UNSUPPORTED', `the file has ${disk.size} bytes`);
+  // The size first: a fill that begins once the pages are dropped must not zero what lies behind the old one.
   publishSize(inode, disk.size);
+  if (!isNew) dropCleanPages(memory, region, inode);
   rememberMtime(inode, disk.mtimeNs);
 }
 
