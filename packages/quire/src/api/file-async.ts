@@ -4,6 +4,7 @@
  * reclaim, costs it time and not its progress.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../base/units.ts';
 import type { FileSpace } from '../page-cache/file-space.ts';
 import type { Readahead } from '../page-cache/readahead.ts';
@@ -48,7 +49,15 @@ export class FileAsync {
       const ready = miss < 0 ? wanted : miss - at;
       if (ready === 0) {
         fills++;
-        await this.fill(at, length - done);
+        try {
+          await this.fill(at, length - done);
+        } catch (error) {
+          if (!isOfSystem(error)) throw error;
+          // It may have met a page that is only read ahead.
+          if (this.space.missAt(at, 1) < 0) continue;
+          if (done === 0) throw error;
+          break;
+        }
         continue;
       }
       const got = this.space.read(at, target, offset + done, ready);
@@ -67,8 +76,14 @@ export class FileAsync {
       const at = position + done;
       // Whole chunks, but for the first and the last piece.
       const step = Math.min(length - done, CHUNK_BYTES - (at % CHUNK_BYTES));
-      await this.fillEnds(at, step);
-      const written = await this.pace.later(() => this.space.write(at, source, offset + done, step));
+      let written = 0;
+      try {
+        await this.fillEnds(at, step);
+        written = await this.pace.later(() => this.space.write(at, source, offset + done, step));
+      } catch (error) {
+        // The next call meets it.
+        if (done === 0 || !isOfSystem(error)) throw error;
+      }
       this.checkAlive();
       done += written;
       if (written < step) break;
@@ -139,4 +154,12 @@ export class FileAsync {
     await nextTurn();
     this.checkAlive();
   }
+}
+
+/** The system refused, or memory is full: what was done before stands. Anything else ends the call. */
+export function isOfSystem(error: unknown): boolean {
+  if (!(error instanceof QuireError)) return false;
+  return (
+    error.code === 'ERR_QUIRE_IO' || error.code === 'ERR_QUIRE_OUT_OF_MEMORY' || error.code === 'ERR_QUIRE_SWAP_FULL'
+  );
 }

@@ -18,6 +18,8 @@ class FaultyFiles extends NodeFileIo {
   failReads: string | undefined;
   failWrites: string | undefined;
   failTruncate: string | undefined;
+  /** Reads that touch bytes from here on fail too. */
+  badFrom = Number.POSITIVE_INFINITY;
   /** Most bytes a call moves. */
   most = Number.POSITIVE_INFINITY;
   writes = 0;
@@ -35,6 +37,8 @@ class FaultyFiles extends NodeFileIo {
 
   override async readvAsync(fd: number, targets: readonly Uint8Array[], position: number): Promise<number> {
     if (this.failReads !== undefined) throw systemError(this.failReads, 'readv');
+    const bytes = targets.reduce((sum, target) => sum + target.length, 0);
+    if (position + bytes > this.badFrom) throw systemError('EIO', 'readv');
     return super.readvAsync(fd, this.few(targets), position);
   }
 
@@ -44,6 +48,7 @@ class FaultyFiles extends NodeFileIo {
   }
 
   heal(): void {
+    this.badFrom = Number.POSITIVE_INFINITY;
     this.failReads = undefined;
     this.failWrites = undefined;
     this.failTruncate = undefined;
@@ -134,6 +139,34 @@ describe('a disk that fails', () => {
     for (const file of [one, two]) assert.throws(() => file.size, withCode('ERR_QUIRE_CLOSED'));
     await one.close();
     quire = await Quire.open({ budget: '8MiB', threads: 0 });
+  });
+
+  it('a page behind those that were asked for fails nobody; one among them shortens the call', async () => {
+    writeFileSync(path, Buffer.alloc(3 * MIB, 'r'));
+    const file = await quire.openFile(path, 'r+');
+    disk.badFrom = 2 * PAGE;
+    const page = Buffer.alloc(PAGE);
+    assert.equal((await file.read(page, 0, PAGE, 0)).bytesRead, PAGE, 'what is read ahead is not what was asked for');
+    const some = Buffer.alloc(4 * PAGE);
+    assert.equal((await file.read(some)).bytesRead, 2 * PAGE);
+    await assert.rejects(file.read(some), hasCause('EIO', path), 'the next call meets the error');
+    disk.heal();
+    disk.badFrom = 4 * PAGE;
+    const parts = [Buffer.alloc(PAGE), Buffer.alloc(PAGE), Buffer.alloc(PAGE)];
+    assert.equal((await file.readv(parts)).bytesRead, 2 * PAGE, 'the own position was at the third page');
+    assert.equal(
+      await file.writev([Buffer.alloc(100, 'w'), Buffer.alloc(1)], 2 * MIB - 100).catch(() => 'none'),
+      'none',
+    );
+    disk.heal();
+    await file.readv([page], 2 * MIB - PAGE);
+    disk.badFrom = 2 * MIB;
+    const written = await file.write(Buffer.alloc(200, 'w'), 0, 200, 2 * MIB - 100);
+    assert.equal(written.bytesWritten, 100, 'as much as was written before the error');
+    const vector = [Buffer.alloc(100, 'x'), Buffer.alloc(100, 'x')];
+    assert.equal((await file.writev(vector, 2 * MIB - 100)).bytesWritten, 100);
+    disk.heal();
+    await file.close();
   });
 
   it('reads that fail tell of it, and can be tried again', async () => {

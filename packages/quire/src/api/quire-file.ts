@@ -3,6 +3,7 @@ import type { BigIntStats, Stats } from 'node:fs';
 import { outOfRange } from '../base/errors.ts';
 import { REGION_BYTES_MAX } from '../vm/region-table.ts';
 import { checkSpan } from './arguments.ts';
+import { isOfSystem } from './file-async.ts';
 import { linesOf } from './file-lines.ts';
 import {
   bufferOf,
@@ -137,7 +138,7 @@ export class QuireFile implements AsyncDisposable {
     const bytesRead = await this.file.run('read', at, async () => {
       let total = 0;
       for (const part of parts) {
-        const got = await this.file.readLater(part, 0, part.length, at);
+        const got = await this.file.readLater(part, 0, part.length, at).catch(afterSome(total));
         total += got;
         if (got < part.length) break;
         if (at !== OWN_POSITION) at += got;
@@ -207,7 +208,7 @@ export class QuireFile implements AsyncDisposable {
     const bytesWritten = await this.file.run('write', at, async () => {
       let total = 0;
       for (const part of parts) {
-        const written = await this.file.writeLater(part, 0, part.length, at);
+        const written = await this.file.writeLater(part, 0, part.length, at).catch(afterSome(total));
         total += written;
         if (written < part.length) break;
         if (at !== OWN_POSITION) at += written;
@@ -337,4 +338,12 @@ function fillSource(
 ): void {
   if (typeof data === 'string') fillSpan(span, encodeText(data, lengthOrEncoding), 0, null, offsetOrPosition);
   else fillSpan(span, data as View, offsetOrPosition, lengthOrEncoding, position);
+}
+
+/** Of a vector call: an error after some bytes went well is for the next call to meet. */
+function afterSome(total: number): (error: unknown) => number {
+  return (error) => {
+    if (total > 0 && isOfSystem(error)) return 0;
+    throw error;
+  };
 }
