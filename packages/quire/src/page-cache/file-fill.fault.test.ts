@@ -49,6 +49,30 @@ describe('what overtakes a fill', () => {
     scene.finish();
   });
 
+  for (const way of ['fill', 'fillAsync'] as const) {
+    it(`writeback of other pages, again and again, does not hold it up for ever (${way})`, async () => {
+      const scene = createFileScene({}, patternAt(0, 8 * PAGE_BYTES));
+      let reads = 0;
+      scene.io.during = (request) => {
+        if (request.op !== 'read' || ++reads > 100) return;
+        if (scene.space.inode[L.I_DIRTY_PAGES] === 0) {
+          scene.space.write(7 * PAGE_BYTES, patternAt(0, PAGE_BYTES, reads), 0, PAGE_BYTES);
+        }
+        scene.writeSome();
+      };
+      await scene.space[way](0, 4, 0);
+      assert.ok(reads <= 20, `${reads} reads`);
+      scene.io.during = undefined;
+      assert.ok(
+        readAll(scene)
+          .subarray(0, 7 * PAGE_BYTES)
+          .equals(patternAt(0, 7 * PAGE_BYTES)),
+      );
+      assert.ok(scene.flush());
+      scene.finish();
+    });
+  }
+
   it('another fill: one of them is published, no frame is lost', async () => {
     const scene = createFileScene({}, patternAt(0, 8 * PAGE_BYTES));
     await Promise.all([scene.space.fillAsync(0, 8, 2), scene.space.fillAsync(0, 8, 3), scene.space.fillAsync(2, 4, 0)]);

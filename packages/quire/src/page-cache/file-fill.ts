@@ -10,6 +10,9 @@
  * The content sequence moves whenever bytes of the file may have changed since: with each batch written back (before its
  * pages become clean) and each truncate. So a fill that read old bytes never publishes them after newer ones were cached,
  * written and evicted. If the pages are cached again meanwhile, the entries say so.
+ *
+ * A file that is written back without a pause would overtake every fill: one that was overtaken often keeps writeback out
+ * while it reads.
  */
 import { LRU_INACTIVE } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
@@ -25,10 +28,16 @@ import { needMemory } from '../vm/fault.ts';
 import { isUptodate, markUptodate } from './block-state.ts';
 import type { FileMap } from './file-map.ts';
 import { takeFolio, takenOrder } from './folio-alloc.ts';
-import { lockInode, sizeOf, unlockInode } from './inode.ts';
+import { lockInode, lockWriteback, sizeOf, unlockInode, unlockWriteback } from './inode.ts';
 
 /** Folios of one batch: as many vectors go to the system at once. */
 const BATCH_FOLIOS = 64;
+
+/** Fills of a handle that were overtaken in a row before one takes the writeback lock. */
+const OVERTAKEN_MAX = 8;
+/** Of a fill, beside the pages it published: more than one page, and not all can be read; no frame for the leaf. */
+const UNREADABLE = -1;
+const NO_LEAF = -2;
 
 /** Private folios on their way into the cache. */
 interface Batch {
@@ -75,6 +84,12 @@ function fillSome(map: FileMap, page: number, end: number, order: number): numbe
     return page + 1;
   }
   const batch = takeBatch(map, page, end, order);
+  const filled = map.fillsOvertaken < OVERTAKEN_MAX ? fillBatch(map, batch) : fillAlone(map, batch);
+  return filled === UNREADABLE ? fillSome(map, page, page + 1, 0) : page + pagesFilled(map, batch, filled);
+}
+
+/** Reads and publishes; pages, 0 to look again, UNREADABLE, NO_LEAF. */
+function fillBatch(map: FileMap, batch: Batch): number {
   let isRead = false;
   try {
     readBatch(map, batch);
@@ -85,7 +100,30 @@ function fillSome(map: FileMap, page: number, end: number, order: number): numbe
   } finally {
     if (!isRead) freeBatch(map, batch);
   }
-  return isRead ? page + publishBatch(map, batch) : fillSome(map, page, page + 1, 0);
+  return isRead ? publishBatch(map, batch) : UNREADABLE;
+}
+
+/** As `fillBatch`, while nobody writes the file back. The frames are there already: no reclaim waits for that. */
+function fillAlone(map: FileMap, batch: Batch): number {
+  let isLocked = false;
+  try {
+    lockWriteback(map.inode, map.me);
+    isLocked = true;
+    noteContent(map, batch);
+  } finally {
+    if (!isLocked) freeBatch(map, batch);
+  }
+  try {
+    return fillBatch(map, batch);
+  } finally {
+    unlockWriteback(map.inode, map.me);
+  }
+}
+
+function pagesFilled(map: FileMap, batch: Batch, filled: number): number {
+  map.fillsOvertaken = filled === 0 ? map.fillsOvertaken + 1 : 0;
+  if (filled === NO_LEAF) needMemory(map.memory, batch.n, 4);
+  return Math.max(0, filled);
 }
 
 /** As `fillRange`, without blocking the thread while the file is read. */
@@ -105,6 +143,7 @@ async function fillSomeAsync(map: FileMap, page: number, end: number, order: num
     await fillBlockAsync(map, page);
     return page + 1;
   }
+  if (map.fillsOvertaken >= OVERTAKEN_MAX) return fillSome(map, page, end, order);
   const batch = takeBatch(map, page, end, order);
   let isRead = false;
   try {
@@ -115,7 +154,8 @@ async function fillSomeAsync(map: FileMap, page: number, end: number, order: num
   } finally {
     if (!isRead) freeBatch(map, batch);
   }
-  return isRead ? page + publishBatch(map, batch) : fillSomeAsync(map, page, page + 1, 0);
+  if (!isRead) return fillSomeAsync(map, page, page + 1, 0);
+  return page + pagesFilled(map, batch, publishBatch(map, batch));
 }
 
 /**
@@ -151,10 +191,15 @@ function takeBatch(map: FileMap, page: number, end: number, order: number): Batc
   } catch (error) {
     if (batch.pages === 0) throw error;
   }
-  // In this order, and after everything that may itself write back: whatever changes the file from here on is noticed.
+  // After everything that may itself write back.
+  noteContent(map, batch);
+  return batch;
+}
+
+/** In this order: whatever changes the file from here on is noticed. */
+function noteContent(map: FileMap, batch: Batch): void {
   batch.content = Atomics.load(map.inode, L.I_CONTENT_SEQ);
   batch.size = sizeOf(map.inode);
-  return batch;
 }
 
 /** Pages ahead are not worth reclaiming for. */
@@ -230,7 +275,7 @@ function freeBatch(map: FileMap, batch: Batch): void {
   node.unlock();
 }
 
-/** Makes what was read part of the file, where it still may be. Returns the pages to go on by, 0 to look again. */
+/** Makes what was read part of the file, where it still may be. Returns the pages to go on by, 0 to look again, NO_LEAF. */
 function publishBatch(map: FileMap, batch: Batch): number {
   const node = map.nodes[batch.n];
   node.lock();
@@ -247,8 +292,8 @@ function publishBatch(map: FileMap, batch: Batch): number {
     page += 1 << order;
   }
   node.unlock();
-  if (leaf === 0) needMemory(map.memory, batch.n, 4);
-  return leaf !== 0 && isFresh ? batch.pages : 0;
+  if (leaf === 0) return NO_LEAF;
+  return isFresh ? batch.pages : 0;
 }
 
 /** A block of a cached folio, read in place under the inode lock. */

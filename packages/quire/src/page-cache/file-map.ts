@@ -63,6 +63,9 @@ export class FileMap {
   private readonly buffers: readonly ArrayBufferLike[];
   /** A view that lies outside the memory of all nodes. */
   private foreignView: Uint8Array = NO_VIEW;
+  /** Fills in a row that came to nothing because the file was written back or cut off meanwhile (file-fill.ts). */
+  fillsOvertaken = 0;
+
   private readonly home: Int32Array;
   private readonly nodeCount: number;
   private readonly generationAt: number;
