@@ -27,6 +27,24 @@ function serve(scene: FileScene): boolean {
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+describe('a thread that died while it wrote a file back', () => {
+  for (const flushers of [0, 1]) {
+    it(`does not keep a sync waiting for ever (${flushers} flushers)`, async () => {
+      const scene = createFileScene();
+      const { inode, map } = scene.space;
+      scene.space.write(0, new Uint8Array(10), 0, 10);
+      scene.instance.node.words[L.H_FLUSHERS] = flushers;
+      Atomics.store(inode, L.I_WB_LOCK, map.me + 3);
+      scene.io.now = () => (scene.io.clock += 1000);
+      await assert.rejects(writeBackFile(scene.instance.memory, inode), { code: 'ERR_QUIRE_FAILED' });
+      Atomics.store(inode, L.I_WB_LOCK, 0);
+      scene.instance.node.words[L.H_FLUSHERS] = 0;
+      await writeBackFile(scene.instance.memory, inode);
+      scene.finish();
+    });
+  }
+});
+
 describe('writing a file back', () => {
   for (const [name, run] of [
     ['a batch a turn', writeBackFile],

@@ -16,7 +16,7 @@
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
-import type { QuireError } from '../base/errors.ts';
+import { QuireError } from '../base/errors.ts';
 import type { FileIo } from '../base/port.ts';
 import type { WordIndex } from '../base/units.ts';
 import { wakeFlusher } from '../swap/reclaimer.ts';
@@ -30,6 +30,9 @@ import { NOTHING_TO_WRITE, writeOldestLeaf } from './writeback.ts';
 const WAIT_MS = 10;
 /** Another thread's batch takes about as long. */
 const RETRY_MS = 1;
+
+/** One batch of another thread; whoever takes longer has died in it. As long as a lock is waited for (file-lock.ts). */
+const STUCK_MS = 10_000;
 
 /** Opens a handle's view of the file's errors. */
 export function openErrors(inode: Int32Array): ErrorCursor {
@@ -88,8 +91,17 @@ export async function writeBackFile(memory: Memory, inode: Int32Array): Promise<
   assert(files !== undefined, 'a thread that syncs has file access', home.thread);
   const ticket = takeTicket(inode);
   if (Atomics.load(home.words, L.H_FLUSHERS) > 0) wakeFlusher(home);
+  let content = Atomics.load(inode, L.I_CONTENT_SEQ);
+  let sinceMs = files.now();
   while (!isServed(inode, ticket)) {
     memory.checkAlive();
+    const seen = Atomics.load(inode, L.I_CONTENT_SEQ);
+    if (seen !== content || Atomics.load(inode, L.I_WB_LOCK) === 0) {
+      content = seen;
+      sinceMs = files.now();
+    } else if (files.now() - sinceMs > STUCK_MS) {
+      throw new QuireError('ERR_QUIRE_FAILED', 'a file was being written back by another thread for 10 s');
+    }
     // It may end at any time: then its work is ours.
     if (Atomics.load(home.words, L.H_FLUSHERS) > 0) await flusherServed(files, inode, ticket);
     else await files.pause(serveHere(memory, inode) ? 0 : RETRY_MS);
