@@ -17,8 +17,8 @@ export class HeldPages implements Disposable {
 
   release(): void {
     if (this.view === undefined) return;
+    this.onRelease(); // when it throws, the pages are still held, and it can be tried again
     this.view = undefined;
-    this.onRelease();
   }
 
   [Symbol.dispose](): void {

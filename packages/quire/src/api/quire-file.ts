@@ -273,8 +273,8 @@ export class QuireFile implements AsyncDisposable {
     this.file.checkReads();
     const held = this.file.pin(offset, length);
     const pin = new HeldPages(held.bytes, () => {
-      this.pins.delete(pin);
       held.release();
+      this.pins.delete(pin);
     });
     this.pins.add(pin);
     return pin;
@@ -314,7 +314,11 @@ export class QuireFile implements AsyncDisposable {
    * ERR_QUIRE_IO and the handle stays open, the bytes with it. Idempotent.
    */
   close(): Promise<void> {
-    for (const pin of this.pins) pin.release();
+    try {
+      for (const pin of this.pins) pin.release();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     return this.file.close(() => this.owner.close(this, this.file));
   }
 

@@ -17,7 +17,7 @@
 import { LRU_INACTIVE } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { assert } from '../base/assert.ts';
+import { AssertionError, assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_PAGES, ORDER_MAX, PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
@@ -96,7 +96,7 @@ function fillBatch(map: FileMap, batch: Batch): number {
     isRead = true;
   } catch (error) {
     // The rest of the batch may be unreadable where the page that is wanted is not.
-    if (batch.pages === 1) throw ioError(error, 'read');
+    if (batch.pages === 1 || error instanceof AssertionError) throw ioError(error, 'read');
   } finally {
     if (!isRead) freeBatch(map, batch);
   }
@@ -150,7 +150,7 @@ async function fillSomeAsync(map: FileMap, page: number, end: number, order: num
     await readBatchAsync(map, batch);
     isRead = true;
   } catch (error) {
-    if (batch.pages === 1) throw ioError(error, 'read');
+    if (batch.pages === 1 || error instanceof AssertionError) throw ioError(error, 'read');
   } finally {
     if (!isRead) freeBatch(map, batch);
   }
@@ -189,7 +189,7 @@ function takeBatch(map: FileMap, page: number, end: number, order: number): Batc
       batch.pages += 1 << takenOrder.value;
     } while (batch.pages < limit && batch.pfns.length < BATCH_FOLIOS && hasRoom(map.nodes[n]));
   } catch (error) {
-    if (batch.pages === 0) throw error;
+    if (batch.pages === 0 || error instanceof AssertionError) throw error;
   }
   // After everything that may itself write back.
   noteContent(map, batch);
