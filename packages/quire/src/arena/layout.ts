@@ -160,6 +160,9 @@ export const H_DIRTY_WRITEBACK_MS = words(1);
 export const H_FLUSH_WANTED = words(1);
 export const H_KCOMPACTD_WAKE = line();
 export const H_KCOMPACTDS = words(1);
+/** Node 0: what kcompactd sleeps on, as H_EVENTS and H_SLEEPERS: it is woken often, the other daemons need not be. */
+export const H_KCOMPACTD_EVENTS = words(1);
+export const H_KCOMPACTD_SLEEPERS = words(1);
 
 export const BUDDY_AT = line(MIGRATE_TYPES * 10 * 2); // [type][order] → head, count
 export const THREAD_WORDS = 32;

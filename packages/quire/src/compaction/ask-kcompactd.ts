@@ -26,9 +26,11 @@ export function askKcompactdLocked(node: Node, order: number): boolean {
   return true;
 }
 
-/** One event for the daemons, on the 0 → 1 edge alone: a notify is a system call. */
+/** One event, on the 0 → 1 edge alone: a notify is a system call. */
 export function wakeKcompactd(node: Node): void {
-  if (Atomics.exchange(node.words, L.H_KCOMPACTD_WAKE, 1) === 0) node.wakeDaemons();
+  if (Atomics.exchange(node.words, L.H_KCOMPACTD_WAKE, 1) !== 0) return;
+  Atomics.add(node.home, L.H_KCOMPACTD_EVENTS, 1);
+  if (Atomics.load(node.home, L.H_KCOMPACTD_SLEEPERS) > 0) Atomics.notify(node.home, L.H_KCOMPACTD_EVENTS);
 }
 
 /**

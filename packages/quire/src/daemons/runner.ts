@@ -5,7 +5,7 @@
  *   seen = EVENTS;  step all;  nothing done → SLEEPERS += 1, wait while EVENTS = seen, SLEEPERS −= 1
  *
  * The waker adds to EVENTS before it looks at SLEEPERS, the sleeper adds to SLEEPERS before the wait compares EVENTS:
- * one of them sees the other. The flusher, which others wake far less often, sleeps on a word of its own (flusher.ts).
+ * one of them sees the other. kcompactd does the same on words of its own, the flusher sleeps on its wake word (flusher.ts).
  */
 import * as L from '../arena/layout.ts';
 import { ringLength } from '../swap/ring.ts';
@@ -64,7 +64,7 @@ export function runDaemons(memory: Memory, scan: boolean): void {
   const scanners = scan ? memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer)) : [];
   const compressors = memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer));
   const copiers = memory.nodes.map((node) => new Kcopyd(node));
-  runOnEvents(memory, () => {
+  const step = (): boolean => {
     let busy = false;
     for (let n = 0; n < compressors.length; n++) {
       // A worker that is both keeps the ring shallow: it scans only when little is left to compress.
@@ -73,29 +73,31 @@ export function runDaemons(memory: Memory, scan: boolean): void {
     }
     for (let n = 0; n < copiers.length && !busy; n++) if (copiers[n].step()) busy = true;
     return busy;
-  });
+  };
+  runOnEvents(memory, step, L.H_EVENTS, L.H_SLEEPERS);
 }
 
-/** Runs `step` until STOP, asleep on the event word while it says that there is nothing to do. */
-export function runOnEvents(memory: Memory, step: () => boolean): void {
+/** Runs `step` until STOP, asleep on an event word while it says that there is nothing to do. */
+function runOnEvents(memory: Memory, step: () => boolean, eventsAt: number, sleepersAt: number): void {
   const home = memory.nodes[0].words;
   while (mayRun(home)) {
-    const seen = Atomics.load(home, L.H_EVENTS);
+    const seen = Atomics.load(home, eventsAt);
     if (step()) continue;
-    Atomics.add(home, L.H_SLEEPERS, 1);
-    Atomics.wait(home, L.H_EVENTS, seen, SLEEP_MS_MAX);
-    Atomics.sub(home, L.H_SLEEPERS, 1);
+    Atomics.add(home, sleepersAt, 1);
+    Atomics.wait(home, eventsAt, seen, SLEEP_MS_MAX);
+    Atomics.sub(home, sleepersAt, 1);
   }
 }
 
 /** Runs kcompactd of every node until STOP. */
 export function runKcompactd(memory: Memory): void {
   const daemons = memory.nodes.map((node) => new Kcompactd(node));
-  runOnEvents(memory, () => {
+  const step = (): boolean => {
     let busy = false;
     for (const daemon of daemons) if (daemon.step()) busy = true;
     return busy;
-  });
+  };
+  runOnEvents(memory, step, L.H_KCOMPACTD_EVENTS, L.H_KCOMPACTD_SLEEPERS);
   // What it had taken of a block goes back; after a failure nobody may touch anything.
   if (Atomics.load(memory.nodes[0].words, L.H_STATE) === L.STATE_OPEN) for (const daemon of daemons) daemon.stop();
 }

@@ -152,6 +152,8 @@ export class WorkerPool {
     Atomics.store(home, L.H_STOP, 1);
     Atomics.add(home, L.H_EVENTS, 1);
     Atomics.notify(home, L.H_EVENTS);
+    Atomics.add(home, L.H_KCOMPACTD_EVENTS, 1);
+    Atomics.notify(home, L.H_KCOMPACTD_EVENTS);
     // The flusher sleeps on its own word.
     Atomics.store(home, L.H_FLUSHER_WAKE, 1);
     Atomics.notify(home, L.H_FLUSHER_WAKE);
