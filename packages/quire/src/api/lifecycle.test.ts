@@ -1,9 +1,12 @@
 /** Opening, closing, and what is left afterwards. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { KIND_NEW } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
@@ -135,6 +138,40 @@ describe('close', () => {
     nodes[0].words[L.H_SLOTS_USED]++;
     await assert.rejects(quire.close(), withCode('ERR_QUIRE_FAILED'));
   });
+});
+
+describe('a process that does not close its instance', () => {
+  const quireUrl = JSON.stringify(new URL('./quire.js', import.meta.url).href);
+  const program = (budget: string): string => `
+    import { Quire } from ${quireUrl};
+    const quire = await Quire.open(${budget});
+    const map = quire.map({ value: 'utf8' });
+    map.set('key', 'value');
+    const file = await quire.openFile(process.argv[1], 'r');
+    await file.read(Buffer.alloc(100));
+    process.stdout.write(map.get('key'));
+  `;
+
+  for (const threads of [0, 2]) {
+    it(`ends when it has nothing left to do, with ${threads} threads`, async () => {
+      const child = spawn(
+        process.execPath,
+        [
+          '--input-type=module',
+          '--eval',
+          program(`{ budget: '8MiB', threads: ${threads} }`),
+          fileURLToPath(import.meta.url),
+        ],
+        { stdio: ['ignore', 'pipe', 'inherit'], timeout: 30_000 },
+      );
+      let told = '';
+      child.stdout.on('data', (part) => {
+        told += part;
+      });
+      const [code, signal] = await once(child, 'close');
+      assert.deepEqual({ code, signal, told }, { code: 0, signal: null, told: 'value' });
+    });
+  }
 });
 
 describe('the file tier', () => {

@@ -51,7 +51,7 @@ export class WorkerPool {
   async open(count: number): Promise<void> {
     this.hasThreads = count > 0;
     try {
-      await Promise.all(Array.from({ length: count }, (_, index) => this.launch(index)));
+      await stayAlive(Promise.all(Array.from({ length: count }, (_, index) => this.launch(index))));
     } catch (error) {
       await this.close(); // those that did start
       throw error;
@@ -70,7 +70,7 @@ export class WorkerPool {
 
   private async launchAll(roles: readonly FileRole[]): Promise<void> {
     this.flusherTimer = new FlusherTimer(this.memory);
-    await Promise.allSettled(roles.map((role) => this.launch(role)));
+    await stayAlive(Promise.allSettled(roles.map((role) => this.launch(role))));
   }
 
   /** Worker `index` of those that compress, or the one of a role; for tests that kill one. */
@@ -87,7 +87,6 @@ export class WorkerPool {
       execArgv: [],
     });
     this.workers.set(which, worker);
-    worker.unref();
     let thread = -1;
     let failure: unknown;
     return new Promise((resolve, reject) => {
@@ -106,6 +105,8 @@ export class WorkerPool {
         reject(new QuireError('ERR_QUIRE_FAILED', 'a daemon did not start', { cause: failure }));
         this.onExit(which, thread);
       });
+      // Last: a listener of 'message' makes a worker keep the process alive again.
+      worker.unref();
     });
   }
 
@@ -159,6 +160,18 @@ export class WorkerPool {
     Atomics.notify(home, L.H_FLUSHER_WAKE);
     for (const worker of this.workers.values()) worker.ref();
     await Promise.all(this.exits);
+  }
+}
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** Daemons do not keep the process alive; who waits for them to start does. */
+async function stayAlive<T>(started: Promise<T>): Promise<T> {
+  const timer = setInterval(() => undefined, LONGEST_TIMER_MS);
+  try {
+    return await started;
+  } finally {
+    clearInterval(timer);
   }
 }
 
