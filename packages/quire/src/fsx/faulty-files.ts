@@ -3,7 +3,7 @@
  * operation under way it throws EIO or ENOSPC, gives or takes less than asked, and is slow: others run in the middle
  * of a call, with half of the bytes transferred.
  */
-import type { FileIo } from '../base/port.ts';
+import type { ByteCopier, FileIo } from '../base/port.ts';
 import type { Random } from '../simulator/random.ts';
 import { SparseBytes } from './sparse-bytes.ts';
 
@@ -37,6 +37,8 @@ interface PendingRead {
 }
 
 const FD_FIRST = 100;
+/** One copy in so many between a page and a caller's buffer is interrupted half way: nothing atomic is near it. */
+const COPIES_PER_INTERRUPT = 8;
 
 export class FaultyFiles implements FileIo {
   readonly files: DiskFile[] = [];
@@ -49,6 +51,13 @@ export class FaultyFiles implements FileIo {
     write: [],
     truncate: [],
     flush: [],
+  };
+  readonly copier: ByteCopier = {
+    bytesMin: 0,
+    copyIn: (memory, to, source, from, length) =>
+      this.copySlowly(length, (start, end) => memory.set(source.subarray(from + start, from + end), to + start)),
+    copyOut: (memory, from, target, to, length) =>
+      this.copySlowly(length, (start, end) => target.set(memory.subarray(from + start, from + end), to + start)),
   };
   nowMs = 1000;
   calls = 0;
@@ -174,6 +183,14 @@ export class FaultyFiles implements FileIo {
     );
     if (!this.faultsOn || wanted < 2 || !this.random().chance(this.faults.short)) return wanted;
     return this.random().between(1, wanted - 1);
+  }
+
+  private copySlowly(length: number, copy: (start: number, end: number) => void): void {
+    const middle = this.random().below(COPIES_PER_INTERRUPT) === 0 ? length >>> 1 : length;
+    copy(0, middle);
+    if (middle === length) return;
+    this.interrupt();
+    copy(middle, length);
   }
 
   /** One half, others run, the other half. */
