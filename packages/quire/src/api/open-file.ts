@@ -156,7 +156,7 @@ export class OpenFile {
   async readRest(): Promise<Buffer> {
     const parts: Buffer[] = [];
     for (;;) {
-      const part = Buffer.allocUnsafe(Math.max(REST_BYTES_MIN, this.space.size() - this.position));
+      const part = bufferFor(Math.max(REST_BYTES_MIN, this.space.size() - this.position));
       const got = await this.readLater(part, 0, part.length, OWN_POSITION);
       parts.push(part.subarray(0, got));
       if (got < part.length) return parts.length === 1 ? parts[0] : Buffer.concat(parts);
@@ -234,5 +234,14 @@ export class OpenFile {
   private appended(position: number, result: { readonly position: number; readonly written: number }): number {
     if (position === OWN_POSITION) this.position = result.position + result.written;
     return result.written;
+  }
+}
+
+/** What one Buffer can be depends on the version of Node and on the machine. */
+function bufferFor(bytes: number): Buffer {
+  try {
+    return Buffer.allocUnsafe(bytes);
+  } catch {
+    throw outOfRange('the rest of the file', 'small enough for one Buffer', bytes);
   }
 }

@@ -100,6 +100,26 @@ describe('flags', () => {
 });
 
 describe('refused', () => {
+  it('readFile of more than a Buffer holds, and nothing is lost', async () => {
+    await using file = await quire.openFile(folder.newPath('0123456789'), 'r+');
+    await file.truncate(2 ** 43);
+    await assert.rejects(file.readFile(), withCode(RANGE));
+    await file.truncate(4);
+    assert.equal(await file.readFile('latin1'), '0123');
+  });
+
+  it('a file too many, by its own name', async () => {
+    const files: QuireFile[] = [];
+    try {
+      await assert.rejects(async () => {
+        while (files.length <= 512) files.push(await quire.openFile(folder.newPath('x')));
+      }, /files and regions/);
+      assert.ok(files.length > 500);
+    } finally {
+      for (const file of files) await file.close();
+    }
+  });
+
   it('by openFile, with nothing left open', async () => {
     const inside = join(folder.newPath('a file'), 'inside');
     const sub = join(folder.path, 'sub');

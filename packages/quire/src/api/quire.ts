@@ -183,7 +183,7 @@ export class Quire implements AsyncDisposable {
 
   /**
    * A region: new, or, by name, the one that is there. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE,
-   * ERR_QUIRE_OUT_OF_MEMORY (512 regions are open).
+   * ERR_QUIRE_OUT_OF_MEMORY (512 files and regions are open).
    */
   region(options: RegionOptions): Region {
     this.checkOpen();

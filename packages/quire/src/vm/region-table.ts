@@ -58,7 +58,8 @@ export function openRegion(
     node.words[at + L.R_REFS]++;
   }
   node.unlock();
-  if (region < 0) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', `at most ${L.REGIONS_MAX} regions can be open`);
+  if (region < 0)
+    throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', `at most ${L.REGIONS_MAX} files and regions can be open`);
   return { region, chunks: node.words[regionAt(region) + L.R_CHUNKS_LOW], created: found < 0 };
 }
 
