@@ -18,7 +18,7 @@ import { frameFromFolioPte, orderFromPte, PTE_NONE } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { outOfRange, QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, type Pfn, type WordIndex } from '../base/units.ts';
-import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { freeFolio } from '../compaction/alloc-folio.ts';
 import { publishFolioLocked, removeFolioLocked } from '../reclaim/folio.ts';
 import { lruRemoveLocked } from '../reclaim/lru.ts';
 import { isUptodate, markDirty, markUptodate } from './block-state.ts';
@@ -92,25 +92,29 @@ function gather(map: FileMap, position: number, length: number): void {
   const { n } = map;
   const block = takeFolio(map.memory, n, order, order);
   let isUsed = false;
+  try {
+    isUsed = gatherInto(map, block, position, order);
+  } catch (error) {
+    // A lock that was not to be had. After a broken invariant nothing may be touched, the node lock may be ours.
+    if (error instanceof QuireError) freeFolio(map.nodes[n], block);
+    throw error;
+  }
+  if (!isUsed) freeFolio(map.nodes[n], block);
+}
+
+function gatherInto(map: FileMap, block: Pfn, position: number, order: number): boolean {
   lockInode(map.inode, map.me);
   try {
     lockWriteback(map.inode, map.me);
     try {
       map.seek(position);
-      if (map.leaf !== 0) isUsed = moveInto(map, block, map.page & -(1 << order), order);
+      return map.leaf !== 0 && moveInto(map, block, map.page & -(1 << order), order);
     } finally {
       unlockWriteback(map.inode, map.me);
     }
   } finally {
     unlockInode(map.inode, map.me);
-    if (!isUsed) freeBlock(map.nodes[n], block);
   }
-}
-
-function freeBlock(node: Node, block: Pfn): void {
-  node.lock();
-  freeLocked(node, block);
-  node.unlock();
 }
 
 /** Both locks held. False when some folio is pinned by somebody else. */
@@ -125,7 +129,8 @@ function moveInto(map: FileMap, block: Pfn, first: number, order: number): boole
     node.kernel.copy(to | 0, (head * PAGE_BYTES) | 0, PAGE_BYTES << orderOf(node, head));
   }
   node.lock();
-  const isOurs = freezeAllLocked(node, heads);
+  // A page that was absent may have been read in since: fills of absent pages take neither lock.
+  const isOurs = isAllOfLocked(node, leaf, first, order, heads) && freezeAllLocked(node, heads);
   if (isOurs) {
     assert(node.words[leaf + L.FL_REGION] === region && node.words[leaf + L.FL_CHUNK] === local, 'leaf stays', leaf);
     swapLocked(node, leaf, first, block, order, heads);
@@ -135,24 +140,39 @@ function moveInto(map: FileMap, block: Pfn, first: number, order: number): boole
   return isOurs;
 }
 
-/** A pin on every folio of the block; undefined when the leaf went, or a folio is larger than the block. */
+/**
+ * A pin on every folio of the block, which keeps the leaf; undefined when the leaf went, nothing of the block is cached any
+ * more, or a folio is larger than the block.
+ */
 function pinAll(map: FileMap, leaf: WordIndex, first: number, order: number): Pfn[] | undefined {
   const { node } = map;
   const heads: Pfn[] = [];
   node.lock();
   // A folio around the block came after the last look: the range may be pinned in it as it is.
   const isThere = map.isCurrent() && orderFromPte(node.words[leaf + first]) <= order;
-  for (let page = first; isThere && page < first + (1 << order); ) {
-    const pte = node.words[leaf + page];
-    if (pte !== PTE_NONE) {
-      const head = headOf(frameFromFolioPte(pte), orderFromPte(pte));
-      Atomics.add(node.words, node.pinAt + head, 1);
-      heads.push(head);
-    }
-    page += 1 << orderFromPte(pte);
+  if (isThere) {
+    collectHeadsLocked(node, leaf, first, order, heads);
+    for (const head of heads) Atomics.add(node.words, node.pinAt + head, 1);
   }
   node.unlock();
-  return isThere ? heads : undefined;
+  // Without a pin in it the leaf may go, or be another file's, as soon as the lock is released.
+  return heads.length > 0 ? heads : undefined;
+}
+
+/** Heads of the folios that are in the block, in order. None of them is larger than it. */
+function collectHeadsLocked(node: Node, leaf: WordIndex, first: number, order: number, into: Pfn[]): void {
+  for (let page = first; page < first + (1 << order); ) {
+    const pte = node.words[leaf + page];
+    if (pte !== PTE_NONE) into.push(headOf(frameFromFolioPte(pte), orderFromPte(pte)));
+    page += 1 << orderFromPte(pte);
+  }
+}
+
+/** Is nothing in the block but these folios, which are pinned? */
+function isAllOfLocked(node: Node, leaf: WordIndex, first: number, order: number, heads: readonly Pfn[]): boolean {
+  const now: Pfn[] = [];
+  collectHeadsLocked(node, leaf, first, order, now);
+  return now.length === heads.length;
 }
 
 /** One pin each, ours, becomes the freeze; all or none. */
