@@ -22,6 +22,7 @@ export const NODES_MAX = 64;
 /** main + daemons + attached workers */
 export const THREADS_MAX = 64;
 export const REGIONS_MAX = 512;
+export const GROUPS_MAX = 64;
 /** 2^28 slots of 4 KiB: 1 TiB of swapped data a node. */
 export const SLOTS_MAX = 2 ** 28;
 export const CLUSTER_SLOTS = 512;
@@ -169,6 +170,9 @@ export const THREAD_WORDS = 32;
 export const THREADS_AT = line(THREADS_MAX * THREAD_WORDS);
 export const REGION_WORDS = 64;
 export const REGIONS_AT = line(REGIONS_MAX * REGION_WORDS);
+export const GROUP_WORDS = 32;
+/** Node 0: the groups that regions are accounted under. */
+export const GROUPS_AT = line(GROUPS_MAX * GROUP_WORDS);
 export const SEQUENCES_AT = line(SEQUENCE_WORDS);
 export const CLUSTER_ROOTS_AT = line(CLUSTER_ROOTS);
 export const ZS_HEADS_AT = line(ZS_CLASSES_MAX * 4);
@@ -229,6 +233,10 @@ export const R_GROUP = 40;
 export const R_GROUP_BYTES_MAX = 31;
 export const R_ROOTS = 48; // 16 words
 export const ROOTS = 16;
+
+/* Group slot, words from its base (reclaim/group.ts). Group 0 is 'default'. */
+export const G_SWAP_PAGES = 1; // swap slots of the group's pages, of all nodes
+export const G_SWAP_LIMIT_PAGES = 2; // 0 none
 
 /*
  * Leaf of a file (R_KIND = REGION_FILE): one whole frame for a chunk of 512 pages = 512 blocks. Words from its base; the
