@@ -9,6 +9,7 @@ import { randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { numberArgument } from '../simulator/number-argument.ts';
 import { EpisodeFailure, runEpisode } from './episode.ts';
 import { runRealFiles } from './real-files.ts';
 import { formatRanges, parseRanges, shrink } from './shrink.ts';
@@ -30,17 +31,9 @@ const { values } = parseArgs({
   },
 });
 
-function number(name: string, text: string | undefined, missing: number): number {
-  if (text === undefined) return missing;
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new TypeError(`--${name} must be a number ≥ 0, received '${text}'`);
-  return value;
-}
-
-const operations = number('ops', values.ops, OPERATIONS_DEFAULT);
-const seed = number('seed', values.seed, randomInt(2 ** 31));
-const realSeconds = number('real', values.real, REAL_SECONDS_DEFAULT);
+const operations = numberArgument('ops', values.ops, OPERATIONS_DEFAULT);
+const seed = numberArgument('seed', values.seed, randomInt(2 ** 31));
+const realSeconds = numberArgument('real', values.real, REAL_SECONDS_DEFAULT);
 
 /** Episodes one after the other. False after a failure, which is reported. */
 async function runEpisodes(): Promise<boolean> {

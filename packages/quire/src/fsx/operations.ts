@@ -57,6 +57,8 @@ export class Operations {
   private readonly daemons: Daemons;
   /** Kind and place of the last one begun, for messages. */
   last = '';
+  private lastPlan: FilePlan | undefined;
+  private lastPosition = 0;
   private refusedBefore = 0;
 
   constructor(world: World) {
@@ -109,8 +111,8 @@ export class Operations {
     const handle = random.pick(thread.handles);
     if (handle === undefined) return;
     const isLocked = mayOnlyLook || Atomics.load(handle.file.inode, L.I_LOCK) !== 0;
-    const span = this.spanIn(handle.plan, random);
-    const isFree = kind === 'read' ? !isLocked || this.isCached(handle, span) : !isLocked;
+    const span = random.chance(0.5) ? this.spanNear(handle.plan, random) : this.spanIn(handle.plan, random);
+    const isFree = kind === 'read' ? !isLocked || this.isReadable(handle, span, !mayOnlyLook) : !isLocked;
     if (isFree && (kind === 'read' || handle.plan.model.pending === undefined))
       this.actOnFile(kind, handle, span, random);
   }
@@ -150,6 +152,8 @@ export class Operations {
 
   private actOnFile(kind: Kind, handle: Handle, span: Span, random: Random): void {
     this.last = `${kind} of ${span.length} at ${span.position} of file ${handle.plan.number} (size ${handle.plan.model.size})`;
+    this.lastPlan = handle.plan;
+    this.lastPosition = span.position;
     const { files } = this;
     if (kind === 'read') files.read(handle, span);
     else if (kind === 'readv') files.readv(handle, span, random);
@@ -192,8 +196,15 @@ export class Operations {
     else if (this.world.shape.faults.write > 0) plan.disk.broken = random.pick(['EIO', 'ENOSPC']);
   }
 
-  private isCached(handle: Handle, span: Span): boolean {
-    return handle.file.missAt(span.position, span.length) < 0;
+  /** Can the span be read without the inode lock? A block that is missing in a cached folio is filled under it. */
+  private isReadable(handle: Handle, span: Span, mayFill: boolean): boolean {
+    const end = span.position + span.length;
+    for (let at = span.position; at < end; at = (Math.floor(at / PAGE_BYTES) + 1) * PAGE_BYTES) {
+      at = handle.file.missAt(at, end - at);
+      if (at < 0) return true;
+      if (!mayFill || handle.file.hasPage(at)) return false;
+    }
+    return true;
   }
 
   /** Near where others were, at an edge, or anywhere. */
@@ -211,6 +222,14 @@ export class Operations {
     position = Math.max(0, Math.min(position, end - 1));
     if (random.chance(0.2)) plan.focus = Math.max(shape.baseBytes, position);
     return { position, length: Math.min(length, end - position) };
+  }
+
+  /** Some bytes around where the operation that this one interrupts is at work. */
+  private spanNear(plan: FilePlan, random: Random): Span {
+    const end = this.world.shape.baseBytes + this.world.shape.fileBytesMax;
+    const position = this.lastPosition + random.between(-4 * PAGE_BYTES, 4 * PAGE_BYTES);
+    if (plan !== this.lastPlan || position < 0 || position >= end) return this.spanIn(plan, random);
+    return { position, length: Math.min(random.between(1, PAGE_BYTES), end - position) };
   }
 
   /** Everything closed. */

@@ -1,9 +1,12 @@
 /** Ranges of a file seen in place. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { freezeLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import { frameFromFolioPte } from '../arena/pte.ts';
 import { CHUNK_BYTES, MIB, PAGE_BYTES } from '../base/units.ts';
+import { evictFolioLocked } from '../reclaim/folio.ts';
+import { lruRemoveLocked } from '../reclaim/lru.ts';
 import { createFileScene, evictAll, FD, leafOf, patternAt, readAll } from './testing/file-scene.ts';
 
 describe('pinned ranges', () => {
@@ -29,6 +32,59 @@ describe('pinned ranges', () => {
     assert.ok(Buffer.from(held.bytes).equals(patternAt(2 * PAGE_BYTES, 2 * PAGE_BYTES, 3)));
     scene.space.unpin(held);
     assert.ok(readAll(scene).equals(patternAt(0, 16 * PAGE_BYTES, 3)));
+    scene.finish();
+  });
+
+  it('look again at the block: a page of it is read in while the others are copied', () => {
+    const scene = createFileScene({ bytes: 12 * MIB }, patternAt(0, 4 * PAGE_BYTES));
+    const other = scene.open(scene.instance.join());
+    for (const page of [1, 2]) scene.space.read(page * PAGE_BYTES, new Uint8Array(1), 0, 1);
+    const { kernel } = scene.instance.node;
+    const { copy } = kernel;
+    let copies = 0;
+    kernel.copy = (to, from, length) => {
+      if (copies++ === 0) other.read(3 * PAGE_BYTES, new Uint8Array(1), 0, 1);
+      copy(to, from, length);
+    };
+    const held = scene.space.pin(PAGE_BYTES, 2 * PAGE_BYTES);
+    kernel.copy = copy;
+    assert.ok(copies > 3, 'copied again');
+    assert.ok(Buffer.from(held.bytes).equals(patternAt(PAGE_BYTES, 2 * PAGE_BYTES)));
+    scene.check();
+    scene.space.unpin(held);
+    assert.ok(readAll(scene).equals(patternAt(0, 4 * PAGE_BYTES)));
+    scene.finish();
+  });
+
+  it('look again at the block: all of it is evicted before it is locked', () => {
+    const scene = createFileScene({ bytes: 12 * MIB }, patternAt(0, 16 * PAGE_BYTES));
+    const far = scene.space.pin(9 * PAGE_BYTES, PAGE_BYTES, false);
+    for (const page of [1, 2]) scene.space.read(page * PAGE_BYTES, new Uint8Array(1), 0, 1);
+    const { map } = scene.space;
+    const { me } = map;
+    let isGone = false;
+    Object.defineProperty(map, 'me', {
+      get: () => {
+        const { node } = scene.instance;
+        const leaf = leafOf(scene);
+        node.lock();
+        for (const page of isGone ? [] : [1, 2]) {
+          const head = frameFromFolioPte(node.words[leaf + page]);
+          assert.ok(freezeLocked(node, head));
+          lruRemoveLocked(node, head);
+          assert.ok(evictFolioLocked(node, head));
+        }
+        node.unlock();
+        isGone = true;
+        return me;
+      },
+    });
+    const held = scene.space.pin(PAGE_BYTES, 2 * PAGE_BYTES);
+    assert.ok(isGone);
+    assert.ok(Buffer.from(held.bytes).equals(patternAt(PAGE_BYTES, 2 * PAGE_BYTES)));
+    scene.check();
+    scene.space.unpin(held);
+    scene.space.unpin(far);
     scene.finish();
   });
 

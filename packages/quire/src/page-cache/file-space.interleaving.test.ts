@@ -401,3 +401,48 @@ const FOREIGN = 50;
     checkBroken(model('without'), 'freed memory');
   });
 }
+
+/* pinRange's gather: every folio of the block pinned and copied, then all moved in one hold of the lock; a reader fills the
+   absent page of the block in between, which takes none of the pinner's locks. */
+{
+  const ENTRY = 1; // of pages 0 and 1: 0 none, else the frame's number
+  const BLOCK = 7; // the frames of the block: 7 and 8
+
+  function* pinner(looksAgain: boolean, out: Results): Steps {
+    yield* lock(LOCK);
+    const seen = [yield* load(ENTRY), yield* load(ENTRY + 1)];
+    yield* unlock(LOCK);
+    // The copy is made here.
+    yield* lock(LOCK);
+    const now = [yield* load(ENTRY), yield* load(ENTRY + 1)];
+    if (!looksAgain || (now[0] === seen[0] && now[1] === seen[1])) {
+      out['lost'] = now[1] !== seen[1] ? 1 : 0;
+      yield* store(ENTRY, BLOCK);
+      yield* store(ENTRY + 1, BLOCK + 1);
+    }
+    yield* unlock(LOCK);
+  }
+
+  function* filler(): Steps {
+    yield* lock(LOCK);
+    if ((yield* load(ENTRY + 1)) === 0) yield* store(ENTRY + 1, 2);
+    yield* unlock(LOCK);
+  }
+
+  const model = (looksAgain: boolean): Model => ({
+    memory: [0, 1, 0],
+    actors: [(out) => pinner(looksAgain, out), filler],
+    outcome: (memory, out) => {
+      if (out['lost'] === 1) return 'a cached folio is lost';
+      return memory[ENTRY] === BLOCK ? 'one folio' : 'tries again';
+    },
+  });
+
+  test('a pin of several folios moves all that are there, or tries again', () => {
+    checkOutcomes(model(true), ['one folio', 'tries again']);
+  });
+
+  test('broken: a pin that does not look again after copying', () => {
+    checkBroken(model(false), 'a cached folio is lost');
+  });
+}

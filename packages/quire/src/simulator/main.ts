@@ -5,6 +5,7 @@
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
+import { numberArgument } from './number-argument.ts';
 import { runEpisode, SimulationFailure } from './simulation.ts';
 
 const STEPS_DEFAULT = 200_000;
@@ -21,21 +22,13 @@ function readSettings(): Settings {
   const { values } = parseArgs({
     options: { steps: { type: 'string' }, seed: { type: 'string' }, seconds: { type: 'string' } },
   });
-  const seconds = number('seconds', values.seconds, Number.POSITIVE_INFINITY);
+  const seconds = numberArgument('seconds', values.seconds, Number.POSITIVE_INFINITY);
   const stepsDefault = values.seconds === undefined ? STEPS_DEFAULT : Number.POSITIVE_INFINITY;
   return {
-    steps: number('steps', values.steps, stepsDefault),
-    seed: number('seed', values.seed, randomInt(2 ** 31)),
+    steps: numberArgument('steps', values.steps, stepsDefault),
+    seed: numberArgument('seed', values.seed, randomInt(2 ** 31)),
     seconds,
   };
-}
-
-function number(name: string, text: string | undefined, missing: number): number {
-  if (text === undefined) return missing;
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new TypeError(`--${name} must be a number ≥ 0, received '${text}'`);
-  return value;
 }
 
 async function main(settings: Settings): Promise<void> {
