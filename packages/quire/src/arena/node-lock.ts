@@ -32,22 +32,38 @@ export function acquire(words: Int32Array, at: number, me: number): void {
 }
 
 function acquireSlow(words: Int32Array, at: number, me: number): void {
-  assert((Atomics.load(words, at) & OWNER_MASK) !== me, 'node lock taken twice by one thread', me);
-  for (let spin = 0; spin < SPINS; spin++) {
-    if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, me) === 0) return;
+  const isOurs = acquireWaiting(words, at, me, SPINS, SLEEP_MS, SLEEPS_MAX);
+  assert(isOurs, 'node lock held for 10 s: its holder died', ownerOf(words, at), me);
+}
+
+/**
+ * Spins, then sleeps until the lock is this thread's. False when it slept `sleepsMax` times for `sleepMs` in vain. For
+ * every lock whose word is as above.
+ */
+export function acquireWaiting(
+  words: Int32Array,
+  at: number,
+  me: number,
+  spins: number,
+  sleepMs: number,
+  sleepsMax: number,
+): boolean {
+  assert((Atomics.load(words, at) & OWNER_MASK) !== me, 'lock taken twice by one thread', at, me);
+  for (let spin = 0; spin < spins; spin++) {
+    if (Atomics.load(words, at) === 0 && Atomics.compareExchange(words, at, 0, me) === 0) return true;
   }
-  for (let sleeps = 0; sleeps < SLEEPS_MAX; ) {
+  for (let sleeps = 0; sleeps < sleepsMax; ) {
     const seen = Atomics.load(words, at);
     if (seen === 0) {
       // Taken as contended: others may still sleep, and only a contended release wakes them.
-      if (Atomics.compareExchange(words, at, 0, me | CONTENDED) === 0) return;
+      if (Atomics.compareExchange(words, at, 0, me | CONTENDED) === 0) return true;
       continue;
     }
     const marked = seen | CONTENDED;
     if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
-    if (Atomics.wait(words, at, marked, SLEEP_MS) === 'timed-out') sleeps++;
+    if (Atomics.wait(words, at, marked, sleepMs) === 'timed-out') sleeps++;
   }
-  assert(false, 'node lock held for 10 s: its holder died', ownerOf(words, at), me);
+  return false;
 }
 
 export function tryAcquire(words: Int32Array, at: number, me: number): boolean {
@@ -56,7 +72,7 @@ export function tryAcquire(words: Int32Array, at: number, me: number): boolean {
 
 export function release(words: Int32Array, at: number, me: number): void {
   const was = Atomics.exchange(words, at, 0);
-  assert((was & OWNER_MASK) === me, 'node lock released by another thread', was, me);
+  assert((was & OWNER_MASK) === me, 'lock released by another thread', was, me);
   if ((was & CONTENDED) !== 0) Atomics.notify(words, at, 1);
 }
 

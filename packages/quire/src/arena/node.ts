@@ -92,6 +92,12 @@ export class Node {
     release(this.words, L.H_LOCK, this.thread);
   }
 
+  /** Sleeps until nobody holds the lock: its holder may be off the processor half way through what is waited for. */
+  waitForLock(): void {
+    this.lock();
+    this.unlock();
+  }
+
   /**
    * One event for all daemons. They read the word before they look for work, so an event in between is not slept
    * through.

@@ -20,6 +20,7 @@ import type { Node } from '../arena/node.ts';
 import { AssertionError, assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_PAGES, ORDER_MAX, PAGE_BYTES, type Pfn } from '../base/units.ts';
+import { allocatedOrder } from '../compaction/alloc-folio.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { ensureLeafLocked } from '../page-table/page-table.ts';
@@ -27,7 +28,7 @@ import { isVacantLocked, publishFolioLocked } from '../reclaim/folio.ts';
 import { needMemory } from '../vm/fault.ts';
 import { isUptodate, markUptodate } from './block-state.ts';
 import type { FileMap } from './file-map.ts';
-import { takeFolio, takenOrder } from './folio-alloc.ts';
+import { takeFolio } from './folio-alloc.ts';
 import { lockInode, lockWriteback, sizeOf, unlockInode, unlockWriteback } from './inode.ts';
 
 /** Folios of one batch: as many vectors go to the system at once. */
@@ -185,8 +186,8 @@ function takeBatch(map: FileMap, page: number, end: number, order: number): Batc
     do {
       const wanted = fittingOrder(inChunk + batch.pages, limit - batch.pages, order);
       batch.pfns.push(takeFolio(map.memory, n, wanted, 0));
-      batch.orders.push(takenOrder.value);
-      batch.pages += 1 << takenOrder.value;
+      batch.orders.push(allocatedOrder.value);
+      batch.pages += 1 << allocatedOrder.value;
     } while (batch.pages < limit && batch.pfns.length < BATCH_FOLIOS && hasRoom(map.nodes[n]));
   } catch (error) {
     if (batch.pages === 0 || error instanceof AssertionError) throw error;

@@ -236,9 +236,3 @@ export class FileMap {
     return leaf;
   }
 }
-
-/** Sleeps until nobody holds the node's lock: its holder may be off the processor half way through what is waited for. */
-export function waitForLock(node: Node): void {
-  node.lock();
-  node.unlock();
-}

@@ -10,7 +10,7 @@ import { PAGE_BYTES } from '../base/units.ts';
 import type { Memory } from '../vm/memory.ts';
 import { ByteVector } from './byte-vector.ts';
 import { fillNext, fillRange, fillRangeAsync, skipCached } from './file-fill.ts';
-import { FileMap, waitForLock } from './file-map.ts';
+import { FileMap } from './file-map.ts';
 import { type HeldFolio, pinRange, unpinRange } from './file-pin.ts';
 import { MISSING, readFolio } from './file-read.ts';
 import { truncateLocked } from './file-truncate.ts';
@@ -109,7 +109,7 @@ export class FileSpace {
       }
       if (++retries > RETRIES_MAX) throw new QuireError('ERR_QUIRE_FAILED', 'a read of a file made no progress');
       if (step !== MISSING) {
-        if (retries % RETRIES_BEFORE_LOCK === 0) waitForLock(map.node);
+        if (retries % RETRIES_BEFORE_LOCK === 0) map.node.waitForLock();
       } else if (!this.bringIn(at, end - at, at > position)) break;
     }
     return at - position < 0 ? 0 : at - position;

@@ -15,16 +15,16 @@ import type { Node } from '../arena/node.ts';
 import { AssertionError } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_PAGES, PAGE_BYTES, type Pfn } from '../base/units.ts';
+import { allocatedOrder, freeFolio } from '../compaction/alloc-folio.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
-import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { ensureLeafLocked } from '../page-table/page-table.ts';
 import { isVacantLocked, publishFolioLocked } from '../reclaim/folio.ts';
 import { needMemory } from '../vm/fault.ts';
 import { isUptodate, markDirty, markUptodate } from './block-state.ts';
 import type { ByteVector } from './byte-vector.ts';
 import { fittingOrder, readInto } from './file-fill.ts';
-import { type FileMap, waitForLock } from './file-map.ts';
-import { takeFolio, takenOrder } from './folio-alloc.ts';
+import type { FileMap } from './file-map.ts';
+import { takeFolio } from './folio-alloc.ts';
 import { publishSize, sizeLocked } from './inode.ts';
 
 /** A folio may be snatched away between two looks; more often than this in a row is a broken invariant, not bad luck. */
@@ -85,7 +85,7 @@ function writeMissing(map: FileMap, position: number, source: Uint8Array, from: 
       const done = writeFresh(map, position, source, from, length);
       if (done > 0) return done;
     }
-    if (attempt % ATTEMPTS_BEFORE_LOCK === 0) waitForLock(map.node);
+    if (attempt % ATTEMPTS_BEFORE_LOCK === 0) map.node.waitForLock();
   }
   throw new QuireError('ERR_QUIRE_FAILED', 'a write to a file made no progress');
 }
@@ -156,7 +156,7 @@ function writeFresh(map: FileMap, position: number, source: Uint8Array, from: nu
   const pages = Math.max(1, Math.min((inPage + length) >>> 12, CHUNK_PAGES - page));
   const wanted = fittingOrder(page, Math.max(1, map.absentRun(pages)), 9);
   const head = takeFolio(map.memory, n, wanted, 0);
-  const order = takenOrder.value;
+  const order = allocatedOrder.value;
   const step = Math.min(length, (PAGE_BYTES << order) - inPage);
   const last = (1 << order) - 1;
   let isPublished = false;
@@ -191,12 +191,6 @@ function publishFresh(map: FileMap, n: number, local: number, page: number, head
     needMemory(map.memory, n, 4);
   }
   return false;
-}
-
-function freeFolio(node: Node, head: Pfn): void {
-  node.lock();
-  freeLocked(node, head);
-  node.unlock();
 }
 
 /** The bytes are in place and their folio pinned: `count` blocks from `page` of the sought leaf on, up to byte `end`. */

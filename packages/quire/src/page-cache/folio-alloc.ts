@@ -3,15 +3,12 @@
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { NO_PFN, type Pfn } from '../base/units.ts';
-import { allocatedOrder, allocFolio } from '../compaction/alloc-folio.ts';
+import { allocFolio } from '../compaction/alloc-folio.ts';
 import type { Memory } from '../vm/memory.ts';
-
-/** Order of what the last `takeFolio` of this thread gave. */
-export const takenOrder = allocatedOrder;
 
 /**
  * A private folio (kind NEW) of node n, of at most 2^orderWanted and at least 2^orderMin frames; how hard it tries for a
- * large one is the compaction policy's. Throws when all is full, or no block of the minimum order can be made. No node lock
+ * large one is the compaction policy's; `allocatedOrder` says what it got. Throws when all is full, or no block of the minimum order can be made. No node lock
  * held.
  */
 export function takeFolio(memory: Memory, n: number, orderWanted: number, orderMin: number): Pfn {

@@ -7,8 +7,7 @@ import { KIND_THREAD, setKindLocked } from '../arena/frame.ts';
 import { MIGRATE_UNMOVABLE } from '../arena/layout.ts';
 import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_BYTES, type Pfn } from '../base/units.ts';
-import { allocFolio } from '../compaction/alloc-folio.ts';
-import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { allocFolio, freeFolio } from '../compaction/alloc-folio.ts';
 import { needMemory } from './fault.ts';
 import type { Memory } from './memory.ts';
 
@@ -28,8 +27,5 @@ export function takeIoBlock(memory: Memory, order: number): { pfn: Pfn; bytes: U
 }
 
 export function giveIoBlock(memory: Memory, pfn: Pfn): void {
-  const node = memory.nodes[0];
-  node.lock();
-  freeLocked(node, pfn);
-  node.unlock();
+  freeFolio(memory.nodes[0], pfn);
 }

@@ -2,29 +2,17 @@
  * Pins of more than one page: the pages are moved into one naturally aligned block, so that they can be seen as one
  * run of bytes. A range that is contiguous already is pinned where it is.
  *
- * Each page is moved by itself: copied to its place in the block while frozen, mapped there with one pin. The block
+ * Each page is moved by itself, as compaction moves pages (compaction/migrate.ts), and keeps its one pin. The block
  * is taken apart into single frames, which go back one by one when they are unpinned and reclaimed.
  */
 
-import {
-  bumpVersionLocked,
-  freezeLocked,
-  KIND_NEW,
-  KIND_REGION,
-  LRU_INACTIVE,
-  setKindLocked,
-  thawLocked,
-  tryPin,
-  unpin,
-} from '../arena/frame.ts';
+import { KIND_NEW, setKindLocked, unpin } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromPte, pteFromFrame } from '../arena/pte.ts';
 import { outOfRange, QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, NO_PFN, PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { allocFolio } from '../compaction/alloc-folio.ts';
+import { migrateLocked } from '../compaction/migrate.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
-import { findLeaf } from '../page-table/page-table.ts';
-import { lruAddLocked, lruRemoveLocked } from '../reclaim/lru.ts';
 import { faultWrite, needMemory } from './fault.ts';
 import type { Memory } from './memory.ts';
 import type { RegionSpace } from './region-space.ts';
@@ -50,7 +38,7 @@ export function pinRange(memory: Memory, space: RegionSpace, offset: number, len
   const pfns: Pfn[] = [];
   try {
     for (let i = 0; i < pages; i++) pfns.push(faultWrite(memory, n, space.region, chunk, page + i));
-    if (!isRun(pfns)) moveToBlock(memory, n, space.region, chunk, page, pfns, order);
+    if (!isRun(pfns)) moveToBlock(memory, n, pfns, order);
   } catch (error) {
     for (const pfn of pfns) unpin(node, pfn);
     throw error;
@@ -68,20 +56,12 @@ function isRun(pfns: readonly Pfn[]): boolean {
 }
 
 /** Replaces each pinned frame of `pfns` by the frame of a block, in place. */
-function moveToBlock(
-  memory: Memory,
-  n: number,
-  region: number,
-  chunk: number,
-  page: number,
-  pfns: Pfn[],
-  order: number,
-): void {
+function moveToBlock(memory: Memory, n: number, pfns: Pfn[], order: number): void {
   const node = memory.nodes[n];
   const block = takeBlock(memory, n, order);
   let moved = 0;
   for (; moved < pfns.length; moved++) {
-    if (!movePage(node, region, chunk, page + moved, pfns[moved], (block + moved) as Pfn)) break;
+    if (!movePage(node, pfns[moved], (block + moved) as Pfn)) break;
     pfns[moved] = (block + moved) as Pfn;
   }
   node.lock();
@@ -108,35 +88,13 @@ function takeBlock(memory: Memory, n: number, order: number): Pfn {
   return block;
 }
 
-/** Our pin is the only one, or it cannot move. */
-function movePage(node: Node, region: number, chunk: number, page: number, from: Pfn, to: Pfn): boolean {
+/** Our pin is the only one, or it cannot move. The lock is held all the time, so the pin given up is not missed. */
+function movePage(node: Node, from: Pfn, to: Pfn): boolean {
   node.lock();
   unpin(node, from);
-  const frozen = freezeLocked(node, from);
-  if (!frozen) {
-    // Held by somebody else: take our pin again, the page has not moved (the lock is held).
-    tryPin(node, from);
-    node.unlock();
-    return false;
-  }
-  const pteAt = findLeaf(node, region, chunk) + page;
-  if (node.words[pteAt] !== pteFromFrame(from) || frameFromPte(node.words[pteAt]) !== from) {
-    thawLocked(node, from, 1);
-    node.unlock();
-    return false;
-  }
-  node.kernel.copy(to << 12, from << 12, PAGE_BYTES);
-  lruRemoveLocked(node, from);
-  setKindLocked(node, to, KIND_REGION);
-  node.words[node.ownerAt + to] = pteAt;
-  node.words[node.slotAt + to] = 0;
-  node.words[node.touchAt + to] = 1;
-  lruAddLocked(node, to, LRU_INACTIVE);
-  thawLocked(node, to, 1);
-  Atomics.store(node.words, pteAt, pteFromFrame(to));
-  // After the entry left it: whoever loads the new version does not find the old frame any more.
-  bumpVersionLocked(node, from);
-  freeLocked(node, from);
+  const isMoved = migrateLocked(node, from, to);
+  Atomics.add(node.words, node.pinAt + (isMoved ? to : from), 1);
+  if (isMoved) freeLocked(node, from);
   node.unlock();
-  return true;
+  return isMoved;
 }

@@ -229,7 +229,7 @@ export class RegionSpace implements PageSpace {
         this.bringIn(n, local, page);
       }
       node.counters[C.optimistic_retries]++;
-      if (attempt % RETRIES_BEFORE_LOCK === RETRIES_BEFORE_LOCK - 1) waitForLock(node);
+      if (attempt % RETRIES_BEFORE_LOCK === RETRIES_BEFORE_LOCK - 1) node.waitForLock();
     }
     throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
   }
@@ -392,12 +392,6 @@ export class RegionSpace implements PageSpace {
     const page = (offset - chunk * CHUNK_BYTES) >>> 12;
     return { n: chunk % this.nodeCount, chunk: Math.floor(chunk / this.nodeCount), page };
   }
-}
-
-/** Sleeps until nobody holds the lock. */
-function waitForLock(node: Node): void {
-  node.lock();
-  node.unlock();
 }
 
 function openZeros(view: PageView): void {
