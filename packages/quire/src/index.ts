@@ -9,7 +9,8 @@ export {
   type QuireOptions,
   type TierOptions,
 } from './api/options.ts';
-export { type MapOptions, Quire, type QuireHandle, type RegionOptions } from './api/quire.ts';
+export type { PressureEvent, PressureTrigger } from './api/pressure-watch.ts';
+export { type MapOptions, Quire, type QuireEvents, type QuireHandle, type RegionOptions } from './api/quire.ts';
 export { type FilePin, type LineOptions, QuireFile } from './api/quire-file.ts';
 export { Region, type RegionPin } from './api/region.ts';
 export type { QuireStats } from './api/stats.ts';
@@ -20,4 +21,5 @@ export { type ByteMap, KEEP_EXPIRY } from './map/byte-map.ts';
 export type { PageMap } from './map/page-map.ts';
 export type { PageMapOptions } from './map/page-map-options.ts';
 export { type MapKey, QuireMap, type QuireMapOptions, type SetOptions } from './map/quire-map.ts';
+export type { Pressure, PressureLine } from './reclaim/pressure.ts';
 export type { Access } from './vm/access.ts';

@@ -53,12 +53,14 @@ export class QuireStore implements Store {
     return this.quire.stats().used_bytes;
   }
 
-  /** The instance's gauges and counters that are single numbers, and the pages of each group. */
+  /** The instance's gauges and counters that are single numbers, the pages of each group, and stalls in microseconds. */
   stats(): Record<string, number> {
     const stats = this.quire.stats();
     const numbers = Object.entries(stats).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
     const groups = Object.entries(stats.groups).map(([name, pages]) => [`group_pages_${name}`, pages]);
-    return Object.fromEntries([...numbers, ...groups]) as Record<string, number>;
+    const { some, full } = stats.pressure;
+    const pressure = { psi_some_avg10: some.avg10, psi_some_us: some.totalUs, psi_full_us: full.totalUs };
+    return { ...(Object.fromEntries([...numbers, ...groups]) as Record<string, number>), ...pressure };
   }
 
   close(): Promise<void> {

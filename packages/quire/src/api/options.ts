@@ -4,6 +4,7 @@ import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { formatBytes, MIB, parseBytes } from '../base/units.ts';
 import type { CompactionPolicy } from '../compaction/policy.ts';
 import { type FileOptions, type ResolvedFileOptions, resolveCompaction, resolveFileOptions } from './file-options.ts';
+import { type PressureTrigger, resolveTriggers } from './pressure-watch.ts';
 
 export interface CompressedTierOptions {
   readonly tier: 'compressed';
@@ -38,6 +39,8 @@ export interface QuireOptions {
    * compact. The others are the policies of Linux and of its patches, to compare with.
    */
   readonly compaction?: CompactionPolicy;
+  /** When the event 'pressure' comes. Default: 150 ms of `some`, or 75 ms of `full`, within a second. `[]`: never. */
+  readonly pressure?: readonly PressureTrigger[];
 }
 
 export interface ResolvedOptions {
@@ -47,6 +50,7 @@ export interface ResolvedOptions {
   readonly threads: number;
   readonly files: ResolvedFileOptions;
   readonly compaction: CompactionPolicy;
+  readonly pressure: readonly PressureTrigger[];
 }
 
 /** Static tables, a few thread areas and a working set: less than this holds nothing useful. */
@@ -72,6 +76,7 @@ export function resolveOptions(options: QuireOptions): ResolvedOptions {
     threads: resolveThreads(options.threads),
     files: resolveFileOptions(options.files),
     compaction: resolveCompaction(options.compaction),
+    pressure: resolveTriggers(options.pressure),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Quire: an instance as one thread sees it. */
 import { randomUUID } from 'node:crypto';
+import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
@@ -17,6 +18,7 @@ import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
 import { setDirtyLimits } from '../page-cache/dirty-limits.ts';
 import { attachFiles } from '../page-cache/dirty-throttle.ts';
 import type { LeftDescriptors } from '../page-cache/inode.ts';
+import { StallMeter } from '../reclaim/pressure.ts';
 import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
 import { formatInstance, viewNodes } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
@@ -38,6 +40,7 @@ import type { FileFlags } from './file-flags.ts';
 import { FileHost } from './file-host.ts';
 import { openByteMap, openMap } from './map-opener.ts';
 import { type QuireOptions, type ResolvedOptions, resolveOptions } from './options.ts';
+import { type PressureEvent, type PressureTrigger, PressureWatch, resolveTriggers } from './pressure-watch.ts';
 import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { collectStats, type QuireStats } from './stats.ts';
@@ -55,6 +58,7 @@ export interface QuireHandle {
   readonly readaheadBytes: number;
   /** Name of the BroadcastChannel over which attached workers have their files opened. */
   readonly channel: string;
+  readonly pressure: readonly PressureTrigger[];
 }
 
 export interface RegionOptions {
@@ -76,12 +80,17 @@ export interface RegionOptions {
 const FILE_DAEMONS: readonly FileRole[] = ['flusher', 'kcompactd'];
 const NAME_BYTES_MAX = 120;
 
+export interface QuireEvents {
+  /** Threads were stalled for want of memory for as long as an option `pressure` names. */
+  pressure: [PressureEvent];
+}
+
 /**
  * One hard byte budget with several times as much data behind it. `Quire.open` makes an instance and owns it;
  * `Quire.attach(handle)` joins one from another thread. Everything an instance holds is volatile and gone when its
  * owner closes.
  */
-export class Quire implements AsyncDisposable {
+export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable {
   private readonly memory: Memory;
   private readonly thread: number;
   private readonly owns: OwnedParts | undefined;
@@ -91,19 +100,42 @@ export class Quire implements AsyncDisposable {
   private readonly owner: RegionOwner;
   private readonly descriptors: Descriptors;
   private readonly files: FileHost;
+  private readonly meter: StallMeter;
+  private readonly watch: PressureWatch;
   private closing: Promise<void> | undefined;
 
   private constructor(memory: Memory, thread: number, handle: QuireHandle, owns: OwnedParts | undefined) {
+    super();
     this.memory = memory;
     this.thread = thread;
     this.sharedHandle = handle;
     this.owns = owns;
     this.inline = memory.nodes[0].words[L.H_KCOMPRESSD] === 0 ? new InlineRunner(memory) : undefined;
-    memory.inlineDaemons = this.inline === undefined ? undefined : () => this.inline?.poll();
+    memory.inlineDaemons = this.inline === undefined ? undefined : () => this.pollStalled();
     this.owner = this.makeOwner();
     attachFiles(memory, new NodeFileIo());
     this.descriptors = new Descriptors(handle.channel, owns !== undefined, () => memory.checkAlive());
     this.files = new FileHost(memory, this.descriptors, handle.readaheadBytes);
+    this.meter = new StallMeter(memory.nodes[0].words, nowUs);
+    this.watch = new PressureWatch(this.meter, handle.pressure, (event) => this.emit('pressure', event));
+    this.meetPressure();
+  }
+
+  /** Whoever has no daemons does their work when it wants memory, and cannot go on meanwhile. */
+  private pollStalled(): void {
+    this.meter.begin();
+    try {
+      this.inline?.poll();
+    } finally {
+      this.meter.end();
+    }
+  }
+
+  private meetPressure(): void {
+    this.meter.join();
+    for (const node of this.memory.nodes) node.stalls = this.meter;
+    // The typing of an emitter with named events leaves out the emitter's own.
+    followListeners(this as unknown as EventEmitter, this.watch);
   }
 
   /**
@@ -147,6 +179,7 @@ export class Quire implements AsyncDisposable {
         budgetBytes: shape.budgetBytes,
         readaheadBytes: shape.files.readaheadBytes,
         channel: `quire-${randomUUID()}`,
+        pressure: shape.pressure,
       };
       const pool = new WorkerPool(memory, { memories, module: kernel, fd: handle.fd });
       try {
@@ -273,7 +306,7 @@ export class Quire implements AsyncDisposable {
   /** Gauges and counters of the whole instance, under their /proc/vmstat names. */
   stats(): QuireStats {
     this.checkOpen();
-    return collectStats(this.memory.nodes, this.sharedHandle.budgetBytes);
+    return collectStats(this.memory.nodes, this.sharedHandle.budgetBytes, this.meter.read());
   }
 
   /** Lets inline daemons (`threads: 0`) work; with daemon threads it does nothing. */
@@ -364,6 +397,9 @@ export class Quire implements AsyncDisposable {
   /** A failed instance may hold a lock for ever: then only the thread slot is given up. */
   private leave(): void {
     const { nodes } = this.memory;
+    this.watch.stop();
+    for (const node of nodes) node.stalls = undefined;
+    this.meter.leave();
     if (Atomics.load(nodes[0].words, L.H_STATE) === L.STATE_FAILED) abandonThread(nodes, this.thread);
     else detachThread(nodes, this.thread);
   }
@@ -392,6 +428,7 @@ function viewHandle(handle: QuireHandle): Node[] {
     if (!Number.isInteger(handle.readaheadBytes) || typeof handle.channel !== 'string') {
       throw new TypeError('nothing about files');
     }
+    resolveTriggers(handle.pressure);
     return viewNodes(memories, (memory) => instantiateKernel(handle.module, memory));
   } catch (error) {
     throw Object.assign(invalidArg('handle', "the 'handle' of an open Quire", handle), { cause: error });
@@ -403,6 +440,22 @@ function checkName(what: string, name: unknown, bytesMax = NAME_BYTES_MAX): stri
   const bytes = Buffer.byteLength(name);
   if (bytes > bytesMax) throw outOfRange(`${what} length in bytes`, `at most ${bytesMax}`, bytes);
   return name;
+}
+
+/** Pressure is watched while somebody listens. */
+function followListeners(events: EventEmitter, watch: PressureWatch): void {
+  events.on('newListener', (name) => {
+    if (name === 'pressure') watch.start();
+  });
+  events.on('removeListener', () => {
+    if (events.listenerCount('pressure') === 0) watch.pause();
+  });
+}
+
+/** The machine's clock, the same in all threads. */
+function nowUs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e6 + nanoseconds / 1e3;
 }
 
 /** As few nodes as hold the budget, all the same size. */

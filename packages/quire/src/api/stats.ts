@@ -4,6 +4,7 @@ import type { Node } from '../arena/node.ts';
 import { C, COUNTER_NAMES, type CounterName } from '../base/counters.ts';
 import { ORDER_MAX, PAGE_BYTES } from '../base/units.ts';
 import { buddyinfo, fragmentationIndex } from '../page-alloc/fragmentation.ts';
+import type { Pressure } from '../reclaim/pressure.ts';
 import { fileBytesUsed } from '../swap/file-segments.ts';
 import { pagesByGroup } from '../vm/region-table.ts';
 import { liveThreads, sumCounter } from '../vm/thread-slot.ts';
@@ -56,9 +57,11 @@ export interface QuireGauges {
   readonly fragmentationIndex: Readonly<Record<number, number>>;
   /** Pages held under each group name, in whatever tier. */
   readonly groups: Record<string, number>;
+  /** Pressure stall information, as /proc/pressure/memory: how much time was lost to reclaim and to waiting for pages. */
+  readonly pressure: Pressure;
 }
 
-export function collectStats(nodes: readonly Node[], budgetBytes: number): QuireStats {
+export function collectStats(nodes: readonly Node[], budgetBytes: number, pressure: Pressure): QuireStats {
   const sum = (at: number): number => nodes.reduce((total, node) => total + node.words[at], 0);
   const counters = Object.fromEntries(
     COUNTER_NAMES.map((name) => [name, nodes.reduce((total, node) => total + sumCounter(node, C[name]), 0)]),
@@ -99,6 +102,7 @@ export function collectStats(nodes: readonly Node[], budgetBytes: number): Quire
       Array.from({ length: ORDER_MAX + 1 }, (_, order) => [order, fragmentationIndex(nodes, order)]),
     ),
     groups: pagesByGroup(nodes),
+    pressure,
     ...counters,
   };
 }

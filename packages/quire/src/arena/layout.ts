@@ -165,6 +165,16 @@ export const H_KCOMPACTDS = words(1);
 export const H_KCOMPACTD_EVENTS = words(1);
 export const H_KCOMPACTD_SLEEPERS = words(1);
 
+/**
+ * Node 0: pressure (reclaim/pressure.ts). The spin lock of these words, threads of the program, how many of them are stalled;
+ * then doubles, in words: PSI_DOUBLES of them.
+ */
+export const H_PSI_LOCK = line();
+export const H_PSI_THREADS = words(1);
+export const H_PSI_STALLED = words(1);
+export const PSI_DOUBLES = 12;
+export const H_PSI_TIMES = line(PSI_DOUBLES * 2);
+
 export const BUDDY_AT = line(MIGRATE_TYPES * 10 * 2); // [type][order] → head, count
 export const THREAD_WORDS = 32;
 export const THREADS_AT = line(THREADS_MAX * THREAD_WORDS);

@@ -18,6 +18,12 @@ export interface DecodedUnit {
   readonly sequences: Int32Array;
 }
 
+/** Told when this thread cannot go on for want of memory (reclaim/pressure.ts). */
+export interface Stalls {
+  begin(): void;
+  end(): void;
+}
+
 export class Node {
   readonly memory: WebAssembly.Memory;
   readonly words: Int32Array;
@@ -53,6 +59,8 @@ export class Node {
   counters: Float64Array = new Float64Array(0);
   /** The unit that this thread decoded last, in its staging buffer (vm/unit-read.ts). */
   readonly decoded: DecodedUnit = { base: -1, location: 0, bytes: 0, valid: 0, sequences: new Int32Array(UNIT_PAGES) };
+  /** Set for threads of the program, not for daemons. */
+  stalls: Stalls | undefined;
   /** Words of node 0, where the daemons of all nodes wait. */
   home: Int32Array;
 

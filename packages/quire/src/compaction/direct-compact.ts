@@ -33,6 +33,15 @@ export function isSuitableLocked(node: Node, order: number): boolean {
  * mode ASYNC) others want the lock. The block is the caller's at once: nobody can snatch it. No lock held.
  */
 export function compactDirect(node: Node, order: number, mode: number): Pfn {
+  node.stalls?.begin();
+  try {
+    return compactFor(node, order, mode);
+  } finally {
+    node.stalls?.end();
+  }
+}
+
+function compactFor(node: Node, order: number, mode: number): Pfn {
   node.lock();
   const isWorthwhile = mode === COMPACT_FULL || (isSuitableLocked(node, order) && !isDeferredNow(node, order));
   if (!isWorthwhile) {

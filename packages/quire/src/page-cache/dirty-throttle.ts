@@ -53,10 +53,15 @@ export function balanceDirty(memory: Memory, region: number): void {
 function balanceNode(memory: Memory, node: Node, region: number): void {
   if (!needsThrottle(node)) return;
   node.counters[C.balance_dirty_pages]++;
-  for (let round = 0; round < ROUNDS_MAX && isOverLimit(node); round++) {
-    const written = writeSome(memory, node.index, region);
-    if (written === 0) return;
-    if (written === NOTHING_TO_WRITE && !waitForBatch(memory, node)) return;
+  node.stalls?.begin();
+  try {
+    for (let round = 0; round < ROUNDS_MAX && isOverLimit(node); round++) {
+      const written = writeSome(memory, node.index, region);
+      if (written === 0) return;
+      if (written === NOTHING_TO_WRITE && !waitForBatch(memory, node)) return;
+    }
+  } finally {
+    node.stalls?.end();
   }
 }
 

@@ -26,6 +26,16 @@ const WRITEBACK_WAIT_MS = 10;
 
 /** True when at least `frames` may be allocated above the min watermark. */
 export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
+  const { stalls } = reclaimer.node;
+  stalls?.begin();
+  try {
+    return reclaimUntil(reclaimer, frames);
+  } finally {
+    stalls?.end();
+  }
+}
+
+function reclaimUntil(reclaimer: Reclaimer, frames: number): boolean {
   const { node } = reclaimer;
   const { words } = node;
   node.counters[C.allocstall]++;

@@ -95,12 +95,15 @@ function readFile(
 ): number {
   if (device === undefined) return READ_IO;
   let got = 0;
+  node.stalls?.begin();
   try {
     got = device.read(fileOffset(node, granule), node.bytes, node.ioByte, FILE_OBJECT_BYTES_MAX);
   } catch (error) {
     lastIo.cause = error;
     node.counters[C.file_read_errors]++;
     return READ_IO;
+  } finally {
+    node.stalls?.end();
   }
   return decodeFileObject(node, slot, got, target, wanted);
 }

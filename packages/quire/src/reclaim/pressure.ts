@@ -1,0 +1,146 @@
+/**
+ * Pressure stall information (kernel/sched/psi.c; Weiner 2018): the share of time in which threads of the program could not
+ * go on for want of memory. A thread is stalled while it reclaims or compacts for itself, is held up as a writer of dirty
+ * pages, or waits for a page of the file tier.
+ *
+ *   some   at least one thread is stalled
+ *   full   all threads of the program are: nothing productive happens. One that idles counts as going on, which the kernel
+ *          would leave out; so this `full` is a lower bound. Daemons count for neither.
+ *
+ * The words are node 0's, under a spin lock of their own that is held for some twenty loads and stores and nothing is taken
+ * under; it may be taken under any lock. Who enters or leaves a stall adds the time since the last change to what was the
+ * state until then. Averages decay as the kernel's do, by exp(−elapsed / window); whoever looks brings them up to date.
+ */
+import * as L from '../arena/layout.ts';
+import { assert } from '../base/assert.ts';
+
+export interface PressureLine {
+  /** Share of the time, 0…100 %, over about the last 10, 60 and 300 seconds. */
+  readonly avg10: number;
+  readonly avg60: number;
+  readonly avg300: number;
+  /** Since the instance was opened, in microseconds. */
+  readonly totalUs: number;
+}
+
+export interface Pressure {
+  readonly some: PressureLine;
+  readonly full: PressureLine;
+}
+
+/* Doubles from H_PSI_TIMES on. Times are microseconds. */
+const LAST = 0; // the last change
+const SOME = 1;
+const FULL = 2;
+const SAMPLED = 3; // the last look at the averages, and the totals then
+const SAMPLED_SOME = 4;
+const SAMPLED_FULL = 5;
+const AVERAGES = 6; // some 10, 60, 300; full 10, 60, 300
+
+const WINDOWS_US = [10e6, 60e6, 300e6];
+/** As the kernel: looking more often changes the averages by less than they are worth. */
+const SAMPLE_US_MIN = 2e6;
+/** Some 50 µs. A thread that died inside must not hold up the others: they go on, and a little time is counted wrong. */
+const SPINS_MAX = 50_000;
+
+/** One thread's door to the pressure words. */
+export class StallMeter {
+  private readonly words: Int32Array;
+  private readonly times: Float64Array;
+  private readonly nowUs: () => number;
+  private depth = 0;
+
+  /** `nowUs`: microseconds of a clock that only goes forward, the same for all threads. */
+  constructor(home: Int32Array, nowUs: () => number) {
+    this.words = home;
+    this.times = new Float64Array(home.buffer, L.H_PSI_TIMES * 4, L.PSI_DOUBLES);
+    this.nowUs = nowUs;
+  }
+
+  /** A thread of the program joins. */
+  join(): void {
+    this.change(L.H_PSI_THREADS, 1);
+  }
+
+  leave(): void {
+    assert(this.depth === 0, 'a thread leaves while it is stalled', this.depth);
+    this.change(L.H_PSI_THREADS, -1);
+  }
+
+  /** The thread cannot go on. Pairs with `end`; may be nested. */
+  begin(): void {
+    if (this.depth++ === 0) this.change(L.H_PSI_STALLED, 1);
+  }
+
+  end(): void {
+    assert(this.depth > 0, 'a stall ends that began', this.depth);
+    if (--this.depth === 0) this.change(L.H_PSI_STALLED, -1);
+  }
+
+  private change(at: number, by: number): void {
+    this.lock();
+    this.advance();
+    this.words[at] += by;
+    this.unlock();
+  }
+
+  /** Totals and averages as of now. */
+  read(): Pressure {
+    this.lock();
+    this.advance();
+    const { times } = this;
+    if (times[LAST] - times[SAMPLED] >= SAMPLE_US_MIN) this.sample();
+    const line = (total: number, averages: number): PressureLine => ({
+      avg10: times[averages],
+      avg60: times[averages + 1],
+      avg300: times[averages + 2],
+      totalUs: Math.round(times[total]),
+    });
+    const pressure = { some: line(SOME, AVERAGES), full: line(FULL, AVERAGES + WINDOWS_US.length) };
+    this.unlock();
+    return pressure;
+  }
+
+  /** Adds the time since the last change to what was the state until now. */
+  private advance(): void {
+    const { words, times } = this;
+    const now = this.nowUs();
+    if (times[LAST] === 0) times[SAMPLED] = now; // the first of all
+    const elapsed = times[LAST] === 0 ? 0 : Math.max(0, now - times[LAST]);
+    const stalled = words[L.H_PSI_STALLED];
+    if (stalled > 0) times[SOME] += elapsed;
+    if (stalled > 0 && stalled >= words[L.H_PSI_THREADS]) times[FULL] += elapsed;
+    times[LAST] = Math.max(times[LAST], now);
+  }
+
+  private sample(): void {
+    const { times } = this;
+    const elapsed = times[LAST] - times[SAMPLED];
+    const shares = [
+      (100 * (times[SOME] - times[SAMPLED_SOME])) / elapsed,
+      (100 * (times[FULL] - times[SAMPLED_FULL])) / elapsed,
+    ];
+    for (const [line, share] of shares.entries()) {
+      for (const [i, window] of WINDOWS_US.entries()) {
+        const kept = Math.exp(-elapsed / window);
+        const at = AVERAGES + line * WINDOWS_US.length + i;
+        times[at] = times[at] * kept + share * (1 - kept);
+      }
+    }
+    times[SAMPLED] = times[LAST];
+    times[SAMPLED_SOME] = times[SOME];
+    times[SAMPLED_FULL] = times[FULL];
+  }
+
+  /** Pairs with `unlock`: what the last holder stored is seen. */
+  private lock(): void {
+    for (let spin = 0; spin < SPINS_MAX; spin++) {
+      if (Atomics.compareExchange(this.words, L.H_PSI_LOCK, 0, 1) === 0) return;
+    }
+    Atomics.store(this.words, L.H_PSI_LOCK, 1);
+  }
+
+  private unlock(): void {
+    Atomics.store(this.words, L.H_PSI_LOCK, 0);
+  }
+}
