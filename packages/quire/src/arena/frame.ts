@@ -2,7 +2,7 @@
  * The frame table: what each 4 KiB frame is used for. Eight words a frame (0.8 %), as parallel arrays, so that a scan
  * over one field reads nothing else.
  *
- *   kind     what it is (below) | order << 4 | LRU list << 8 | FRAME_SEQUENTIAL
+ *   kind     what it is (below) | order << 4 | LRU list << 8 | FRAME_SEQUENTIAL | group << 11
  *   pin      FROZEN while nobody may pin it, else the number of pins. See the protocol.
  *   version  moves each time what the frame holds stops being what a reader may have found it by (unmap, free, migrate)
  *   next,prev  list links (free list, LRU, zspage fullness); 0 ends a list
@@ -48,6 +48,10 @@ export const LRU_ACTIVE = 2;
 /** A mapped page, or one in flight, of a region that is read in sequence: it goes out with its neighbours (swap/unit.ts). */
 export const FRAME_SEQUENTIAL = 1 << 10;
 
+/** Group of a page or folio, and of a page in flight: which LRU lists it is on (reclaim/group.ts). */
+export const FRAME_GROUP_SHIFT = 11;
+export const FRAME_GROUP_MASK = 0x3f << FRAME_GROUP_SHIFT;
+
 export const FROZEN = -0x4000_0000;
 
 export function kindOf(node: Node, pfn: Pfn): number {
@@ -67,9 +71,13 @@ export function setKindLocked(node: Node, pfn: Pfn, kind: number, order = 0): vo
   node.words[node.kindAt + pfn] = kind | (order << ORDER_SHIFT);
 }
 
-/** A page on its way out or back: another kind, on no list, FRAME_SEQUENTIAL as it was. */
+/** A page on its way out or back: another kind, on no list, FRAME_SEQUENTIAL and group as they were. */
 export function turnKindLocked(node: Node, pfn: Pfn, kind: number): void {
-  node.words[node.kindAt + pfn] = kind | (node.words[node.kindAt + pfn] & FRAME_SEQUENTIAL);
+  node.words[node.kindAt + pfn] = kind | (node.words[node.kindAt + pfn] & (FRAME_SEQUENTIAL | FRAME_GROUP_MASK));
+}
+
+export function groupOf(node: Node, pfn: Pfn): number {
+  return (node.words[node.kindAt + pfn] & FRAME_GROUP_MASK) >> FRAME_GROUP_SHIFT;
 }
 
 export function isSequential(node: Node, pfn: Pfn): boolean {

@@ -99,8 +99,11 @@ export const H_SLEEPERS = words(1);
 export const H_STOP = words(1);
 /** Under the node lock from here on. */
 export const H_FREE_FRAMES = line();
-export const H_LRU_HEADS = words(4); // inactive head, tail; active head, tail
-export const H_LRU_SIZES = words(2);
+/** Bitmap of the groups that have pages on LRU lists; whose turn it is, and how many pages that is good for (reclaim/group-turn.ts). */
+export const H_LRU_GROUPS = words(2);
+export const H_RECLAIM_GROUP = words(1);
+export const H_RECLAIM_CREDIT = words(1);
+export const H_LRU_SIZES = words(2); // inactive, active: of all lists of the node
 export const H_AGE = words(1); // nonresident age: evictions and transient touches
 export const H_INFLIGHT = words(1);
 export const H_ZS_FRAMES = words(1);
@@ -128,8 +131,8 @@ export const H_CLEAN_COPIES = words(1);
 export const H_REGION_PAGES = words(1);
 /** First granule + 1 of the batch that the demoter or cleaner is writing, 0 when none. */
 export const H_FILE_BATCH = words(1);
-/** Frame that was last looked at for a copy ahead of need, 0 none: it is on the inactive list. */
-export const H_COPY_CURSOR = words(1);
+/** Group of which a page was last looked at for a copy ahead of need. */
+export const H_COPY_GROUP = words(1);
 /** Page cache: cached pages; of these dirty (changed without the lock, atomically), and under writeback. */
 export const H_PC_PAGES = words(1);
 export const H_PC_DIRTY = words(1);
@@ -183,6 +186,9 @@ export const REGIONS_AT = line(REGIONS_MAX * REGION_WORDS);
 export const GROUP_WORDS = 32;
 /** Node 0: the groups that regions are accounted under. */
 export const GROUPS_AT = line(GROUPS_MAX * GROUP_WORDS);
+/** A block of LRU lists for each group (reclaim/lru.ts); two of them are a cache line. */
+export const LRU_BLOCK_WORDS = 8;
+export const LRU_BLOCKS_AT = line(GROUPS_MAX * LRU_BLOCK_WORDS);
 export const SEQUENCES_AT = line(SEQUENCE_WORDS);
 export const CLUSTER_ROOTS_AT = line(CLUSTER_ROOTS);
 export const ZS_HEADS_AT = line(ZS_CLASSES_MAX * 4);
@@ -247,6 +253,12 @@ export const ROOTS = 16;
 /* Group slot, words from its base (reclaim/group.ts). Group 0 is 'default'. */
 export const G_SWAP_PAGES = 1; // swap slots of the group's pages, of all nodes
 export const G_SWAP_LIMIT_PAGES = 2; // 0 none
+
+/* Block of LRU lists, words from its base. Under the node lock. */
+export const LB_ENDS = 0; // inactive head, tail; active head, tail
+export const LB_SIZES = 4; // inactive, active
+/** Frame that was last looked at for a copy ahead of need, 0 none: it is on the inactive list. */
+export const LB_COPY_CURSOR = 6;
 
 /*
  * Leaf of a file (R_KIND = REGION_FILE): one whole frame for a chunk of 512 pages = 512 blocks. Words from its base; the

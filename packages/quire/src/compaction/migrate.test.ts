@@ -11,7 +11,8 @@ import { allocLocked, freeLocked, freeToBuddyLocked } from '../page-alloc/page-a
 import { setBits } from '../page-table/block-bits.ts';
 import { ensureLeafLocked } from '../page-table/page-table.ts';
 import { publishFolioLocked } from '../reclaim/folio.ts';
-import { lruTail } from '../reclaim/lru.ts';
+import { DEFAULT_GROUP } from '../reclaim/group.ts';
+import { lruBlockAt, lruTail } from '../reclaim/lru.ts';
 import { SIZE_CLASSES } from '../swap/size-classes.ts';
 import * as W from '../swap/slot-word.ts';
 import { sequenceAt } from '../swap/swap-table.ts';
@@ -134,7 +135,11 @@ describe('migration', () => {
     assert.ok(copies > 0, 'the scene has clean copies');
     const orderOfList = (): number[] => {
       const owners: number[] = [];
-      for (let pfn = lruTail(node, F.LRU_INACTIVE); pfn !== 0; pfn = node.words[node.prevAt + pfn] as Pfn)
+      for (
+        let pfn = lruTail(node, lruBlockAt(DEFAULT_GROUP), F.LRU_INACTIVE);
+        pfn !== 0;
+        pfn = node.words[node.prevAt + pfn] as Pfn
+      )
         owners.push(node.words[node.ownerAt + pfn]);
       return owners;
     };

@@ -18,6 +18,7 @@
  */
 import {
   bumpVersionLocked,
+  FRAME_GROUP_MASK,
   FRAME_SEQUENTIAL,
   freezeLocked,
   KIND_NEW,
@@ -41,6 +42,7 @@ import { pteFromFolio, pteFromFrame } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
+import { lruBlockOf, lruEndsAt } from '../reclaim/lru.ts';
 import * as W from '../swap/slot-word.ts';
 import { bumpSequenceLocked, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import { moveZsFrameLocked } from './migrate-zspage.ts';
@@ -145,10 +147,11 @@ function takeOverLocked(node: Node, from: Pfn, to: Pfn, kind: number, order: num
   const list = (words[node.kindAt + from] & LRU_MASK) >> LRU_SHIFT;
   assert(list !== 0, 'a mapped frame is on a list', from);
   setKindLocked(node, to, kind, order);
-  words[node.kindAt + to] |= (list << LRU_SHIFT) | (words[node.kindAt + from] & FRAME_SEQUENTIAL);
+  words[node.kindAt + to] |= words[node.kindAt + from] & (LRU_MASK | FRAME_SEQUENTIAL | FRAME_GROUP_MASK);
   words[node.ownerAt + to] = words[node.ownerAt + from];
   words[node.touchAt + to] = words[node.touchAt + from];
-  const headAt = L.H_LRU_HEADS + (list - 1) * 2;
+  const block = lruBlockOf(node, from);
+  const headAt = lruEndsAt(block, list);
   relinkLocked(node, from, to, headAt, headAt + 1);
-  if (words[L.H_COPY_CURSOR] === from) words[L.H_COPY_CURSOR] = to;
+  if (words[block + L.LB_COPY_CURSOR] === from) words[block + L.LB_COPY_CURSOR] = to;
 }

@@ -22,7 +22,8 @@ import {
   publishFolioLocked,
   removeFolioLocked,
 } from './folio.ts';
-import { lruRemoveLocked, lruSize, lruTail } from './lru.ts';
+import { DEFAULT_GROUP } from './group.ts';
+import { lruBlockAt, lruRemoveLocked, lruSize, lruTail } from './lru.ts';
 
 interface Scene {
   readonly instance: TestInstance;
@@ -75,7 +76,7 @@ describe('a folio', () => {
       assert.equal(pageOfFolio(node, head), page);
       assert.equal(node.words[leaf() + L.FL_PRESENT], frames);
       assert.equal(node.words[L.H_PC_PAGES], frames);
-      assert.equal(lruSize(node, F.LRU_INACTIVE), 1, 'one entry a folio');
+      assert.equal(lruSize(node, lruBlockAt(DEFAULT_GROUP), F.LRU_INACTIVE), 1, 'one entry a folio');
       instance.check();
       assert.ok(F.tryPin(node, head));
       assert.equal(
@@ -180,9 +181,9 @@ describe('reclaim at the inactive tail', () => {
     const result = isolate(node);
     assert.deepEqual([result.freed, result.dirty], [2, 1]);
     assert.notEqual(F.kindOf(node, idle), F.KIND_PAGECACHE);
-    assert.equal(lruTail(node, F.LRU_ACTIVE), used);
-    assert.equal(lruTail(node, F.LRU_INACTIVE), dirty);
-    assert.equal(lruSize(node, F.LRU_INACTIVE), 2);
+    assert.equal(lruTail(node, lruBlockAt(DEFAULT_GROUP), F.LRU_ACTIVE), used);
+    assert.equal(lruTail(node, lruBlockAt(DEFAULT_GROUP), F.LRU_INACTIVE), dirty);
+    assert.equal(lruSize(node, lruBlockAt(DEFAULT_GROUP), F.LRU_INACTIVE), 2);
     F.unpin(node, pinned);
     node.words[leaf() + L.FL_DIRTY] = 0;
     instance.finish();

@@ -8,6 +8,8 @@ import { createTestInstance } from '../testing/test-instance.ts';
 import {
   checkLru,
   lruAddLocked,
+  lruBlockAt,
+  lruEndsAt,
   lruRemoveLocked,
   lruSize,
   lruTail,
@@ -27,6 +29,7 @@ function framesFor(count: number) {
 describe('LRU lists', () => {
   it('agree with two arrays', () => {
     const { node, pfns } = framesFor(40);
+    const block = lruBlockAt(0);
     const lists: Pfn[][] = [[], []]; // heads first
     const operations = fc.array(fc.tuple(fc.nat(3), fc.nat(39), fc.nat(1)), { maxLength: 500, size: 'max' });
     fc.assert(
@@ -43,10 +46,10 @@ describe('LRU lists', () => {
             lruRemoveLocked(node, pfn);
             lists[on].splice(lists[on].indexOf(pfn), 1);
           }
-          if (action === 2) refillInactiveLocked(node, 7);
+          if (action === 2) refillInactiveLocked(node, block, 7);
           for (const of of [LRU_INACTIVE, LRU_ACTIVE]) {
-            assert.equal(lruTail(node, of), lists[of - 1].at(-1) ?? 0);
-            assert.equal(lruSize(node, of), lists[of - 1].length);
+            assert.equal(lruTail(node, block, of), lists[of - 1].at(-1) ?? 0);
+            assert.equal(lruSize(node, block, of), lists[of - 1].length);
           }
         }
         checkLru(node);
@@ -69,7 +72,7 @@ describe('LRU lists', () => {
 
     function walk(list: number): Pfn[] {
       const members: Pfn[] = [];
-      for (let pfn = node.words[L.H_LRU_HEADS + (list - 1) * 2]; pfn !== 0; pfn = node.words[node.nextAt + pfn])
+      for (let pfn = node.words[lruEndsAt(block, list)]; pfn !== 0; pfn = node.words[node.nextAt + pfn])
         members.push(pfn as Pfn);
       return members;
     }

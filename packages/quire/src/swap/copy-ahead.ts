@@ -11,10 +11,11 @@
  * A writer gives the slot up before its first byte (`dropCleanCopyLocked`), which moves the sequence; eviction moves the
  * version. So an unchanged slot says that the bytes are those that were compressed.
  *
- * Pages are looked at once, from the tail of the inactive list towards its head (COPY_CURSOR names the last one), so a
- * program that takes no new pages costs nothing, and a page that is written again is not compressed again until it comes
- * round the lists. Copies take frames, two pages a frame or so: they are made of at most a third of the inactive list,
- * and only while more than the high watermark is free: once memory is full, a copy would cost a page its place.
+ * Pages are looked at once, one group after the other, from the tail of its inactive list towards the head (LB_COPY_CURSOR
+ * names the last one), so a program that takes no new pages costs nothing, and a page that is written again is not
+ * compressed again until it comes round the lists. Copies take frames, two pages a frame or so: they are made of at most
+ * a third of the inactive pages, and only while more than the high watermark is free: once memory is full, a copy would
+ * cost a page its place.
  */
 import { freezeLocked, isSequential, KIND_REGION, kindOf, LRU_INACTIVE, thawLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
@@ -22,7 +23,8 @@ import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import { NO_PFN, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_NOWARN } from '../page-alloc/gfp.ts';
-import { lruSize, lruTail } from '../reclaim/lru.ts';
+import { groupsOnLists, nextGroupLocked } from '../reclaim/group-turn.ts';
+import { lruBlockAt, lruSizeOfAll, lruTail } from '../reclaim/lru.ts';
 import { fillByteOf } from './reclaimer.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked } from './storage.ts';
@@ -86,7 +88,7 @@ export function wantsCopies(node: Node): boolean {
   const free = words[L.H_FREE_FRAMES];
   if (free > words[L.H_WMARK_COPY] || free <= words[L.H_WMARK_HIGH]) return false;
   if (words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] >= words[L.H_POOL_FRAMES_MAX]) return false;
-  return (words[L.H_CLEAN_COPIES] + COMPRESS_BATCH) * INACTIVE_PER_COPY <= lruSize(node, LRU_INACTIVE);
+  return (words[L.H_CLEAN_COPIES] + COMPRESS_BATCH) * INACTIVE_PER_COPY <= lruSizeOfAll(node, LRU_INACTIVE);
 }
 
 /** Gives idle pages that have no copy a slot for one. Looks at no more than four times as many. */
@@ -117,10 +119,17 @@ export function beginCopiesLocked(node: Node, batch: CopyBatch): void {
 
 function nextPageLocked(node: Node): Pfn {
   const { words } = node;
-  const cursor = words[L.H_COPY_CURSOR];
-  const pfn = cursor === 0 ? lruTail(node, LRU_INACTIVE) : (words[node.prevAt + cursor] as Pfn);
-  if (pfn !== NO_PFN) words[L.H_COPY_CURSOR] = pfn;
-  return pfn;
+  for (let groups = groupsOnLists(node); groups > 0; groups--) {
+    const group = nextGroupLocked(node, words[L.H_COPY_GROUP]);
+    const block = lruBlockAt(group);
+    const cursor = words[block + L.LB_COPY_CURSOR];
+    const pfn = cursor === 0 ? lruTail(node, block, LRU_INACTIVE) : (words[node.prevAt + cursor] as Pfn);
+    words[L.H_COPY_GROUP] = pfn === NO_PFN ? group + 1 : group;
+    if (pfn === NO_PFN) continue;
+    words[block + L.LB_COPY_CURSOR] = pfn;
+    return pfn;
+  }
+  return NO_PFN;
 }
 
 /**

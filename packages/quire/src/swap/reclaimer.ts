@@ -13,7 +13,7 @@ import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, type Pfn, UNIT_PAGES } from '../base/units.ts';
-import { lruSize } from '../reclaim/lru.ts';
+import { lruSizeOfAll } from '../reclaim/lru.ts';
 import { Compressor } from './compressor.ts';
 import {
   DEMOTED_BUSY,
@@ -99,7 +99,10 @@ export class Reclaimer {
   private mayFindIdle(): boolean {
     const { node, result } = this;
     this.scannedIdly += result.scanned;
-    if (result.scanned > 0 && this.scannedIdly <= 3 * (lruSize(node, LRU_INACTIVE) + lruSize(node, LRU_ACTIVE)))
+    if (
+      result.scanned > 0 &&
+      this.scannedIdly <= 3 * (lruSizeOfAll(node, LRU_INACTIVE) + lruSizeOfAll(node, LRU_ACTIVE))
+    )
       return true;
     this.scannedIdly = 0;
     return false;

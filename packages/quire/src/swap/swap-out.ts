@@ -39,7 +39,22 @@ import { PAGE_BYTES, type Pfn, type SlotIndex, UNIT_PAGES } from '../base/units.
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { evictFolioLocked } from '../reclaim/folio.ts';
-import { lruAddLocked, lruRemoveLocked, lruTail, refillInactiveLocked, testAndClearTouch } from '../reclaim/lru.ts';
+import {
+  endTurnLocked,
+  groupsOnLists,
+  NO_GROUP,
+  spendTurnLocked,
+  turnLeft,
+  turnOfLocked,
+} from '../reclaim/group-turn.ts';
+import {
+  lruAddLocked,
+  lruBlockAt,
+  lruRemoveLocked,
+  lruTail,
+  refillInactiveLocked,
+  testAndClearTouch,
+} from '../reclaim/lru.ts';
 import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
 import * as W from './slot-word.ts';
@@ -77,7 +92,7 @@ export function createIsolateResult(): IsolateResult {
 }
 
 /**
- * Takes up to `limit` idle pages from the inactive tail, and up to three more where a unit is taken whole, if there is
+ * Takes up to `limit` idle pages from the inactive tails of the groups in turn, and up to three more where a unit is taken whole, if there is
  * room in `out`, which receives the frames to compress. Looks at no more than 4·limit frames, so the lock is held for a
  * few microseconds.
  */
@@ -87,10 +102,35 @@ export function isolateLocked(node: Node, limit: number, out: Int32Array, result
   result.isolated = 0;
   result.scanned = 0;
   result.dirty = 0;
-  refillInactiveLocked(node, limit * 2);
-  while (result.scanned < limit * 4 && result.isolated + result.freed < limit) {
-    const pfn = lruTail(node, LRU_INACTIVE);
-    if (pfn === 0) break;
+  // Each of these has ended a turn early.
+  let dryMax = groupsOnLists(node);
+  while (dryMax > 0 && result.scanned < limit * 4 && result.isolated + result.freed < limit) {
+    const group = turnOfLocked(node);
+    if (group === NO_GROUP) return;
+    const before = result.scanned;
+    const scanMax = Math.min(turnLeft(node), limit * 4 - before);
+    const hasMore = isolateFromLocked(node, lruBlockAt(group), limit, scanMax, out, result);
+    spendTurnLocked(node, result.scanned - before);
+    if (hasMore) continue;
+    endTurnLocked(node);
+    dryMax--;
+  }
+}
+
+/** From the lists of one block, looking at up to `scanMax` frames; adds to `result`. False when no more is to be had of them. */
+function isolateFromLocked(
+  node: Node,
+  block: number,
+  limit: number,
+  scanMax: number,
+  out: Int32Array,
+  result: IsolateResult,
+): boolean {
+  const scanEnd = result.scanned + scanMax;
+  refillInactiveLocked(node, block, Math.min(limit * 2, scanMax));
+  while (result.scanned < scanEnd && result.isolated + result.freed < limit) {
+    const pfn = lruTail(node, block, LRU_INACTIVE);
+    if (pfn === 0) return false;
     result.scanned++;
     lruRemoveLocked(node, pfn);
     if (testAndClearTouch(node, pfn)) {
@@ -104,9 +144,10 @@ export function isolateLocked(node: Node, limit: number, out: Int32Array, result
     else if (!unmapLocked(node, pfn, out, result)) {
       thawLocked(node, pfn, 0);
       lruAddLocked(node, pfn, LRU_ACTIVE);
-      break; // no slot to be had: scanning on would find the same
+      return false; // no slot to be had: scanning on would find the same
     }
   }
+  return true;
 }
 
 /** A frozen folio of a file: free, or at the head of its list again because it has to be written first. */
