@@ -20,6 +20,7 @@ import { attachFiles } from '../page-cache/dirty-throttle.ts';
 import type { LeftDescriptors } from '../page-cache/inode.ts';
 import { StallMeter } from '../reclaim/pressure.ts';
 import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
+import { checkGroups } from '../vm/group-check.ts';
 import { formatInstance, viewNodes } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { giveIoBlock, takeIoBlock } from '../vm/io-block.ts';
@@ -225,7 +226,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     if (size === undefined) throw invalidArg('size', "a number of bytes, or text like '10GiB'", options.size);
     if (size > REGION_BYTES_MAX) throw outOfRange('size', `at most ${REGION_BYTES_MAX}`, size);
     const name = checkName('name', options.name ?? '');
-    const group = checkName('group', options.group ?? 'default', L.R_GROUP_BYTES_MAX);
+    const group = checkName('group', options.group ?? 'default', L.GROUP_NAME_BYTES_MAX);
     const access = checkAccess(options.access);
     const info = openRegion(this.memory, name === '' ? '' : `region:${name}`, chunksFor(size), group);
     if (!info.created && info.chunks !== chunksFor(size)) {
@@ -378,6 +379,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       const left = this.files.freeLeft();
       for (const region of regionsInUse(nodes[0])) forceCloseRegion(this.memory, region);
       for (const node of nodes) checkEmpty(node);
+      checkGroups(nodes);
       return left;
     } catch (error) {
       throw this.memory.latch(error);

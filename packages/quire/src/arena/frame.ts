@@ -2,7 +2,7 @@
  * The frame table: what each 4 KiB frame is used for. Eight words a frame (0.8 %), as parallel arrays, so that a scan
  * over one field reads nothing else.
  *
- *   kind     what it is (below) | order << 4 | LRU list << 8 | FRAME_SEQUENTIAL | group << 11
+ *   kind     what it is (below) | order << 4 | LRU list << 8 | FRAME_SEQUENTIAL | group << 11 | FRAME_CHARGED
  *   pin      FROZEN while nobody may pin it, else the number of pins. See the protocol.
  *   version  moves each time what the frame holds stops being what a reader may have found it by (unmap, free, migrate)
  *   next,prev  list links (free list, LRU, zspage fullness); 0 ends a list
@@ -51,6 +51,11 @@ export const FRAME_SEQUENTIAL = 1 << 10;
 /** Group of a page or folio, and of a page in flight: which LRU lists it is on (reclaim/group.ts). */
 export const FRAME_GROUP_SHIFT = 11;
 export const FRAME_GROUP_MASK = 0x3f << FRAME_GROUP_SHIFT;
+/** The block counts as its group's (page-alloc/page-charge.ts). */
+export const FRAME_CHARGED = 1 << 17;
+
+/** What a page keeps when it becomes something else, and takes along when it moves. */
+export const FRAME_KEPT = FRAME_SEQUENTIAL | FRAME_GROUP_MASK | FRAME_CHARGED;
 
 export const FROZEN = -0x4000_0000;
 
@@ -71,9 +76,9 @@ export function setKindLocked(node: Node, pfn: Pfn, kind: number, order = 0): vo
   node.words[node.kindAt + pfn] = kind | (order << ORDER_SHIFT);
 }
 
-/** A page on its way out or back: another kind, on no list, FRAME_SEQUENTIAL and group as they were. */
-export function turnKindLocked(node: Node, pfn: Pfn, kind: number): void {
-  node.words[node.kindAt + pfn] = kind | (node.words[node.kindAt + pfn] & (FRAME_SEQUENTIAL | FRAME_GROUP_MASK));
+/** A page on its way out or back: another kind, on no list, its group and FRAME_SEQUENTIAL as they were. */
+export function turnKindLocked(node: Node, pfn: Pfn, kind: number, order = 0): void {
+  node.words[node.kindAt + pfn] = kind | (order << ORDER_SHIFT) | (node.words[node.kindAt + pfn] & FRAME_KEPT);
 }
 
 export function groupOf(node: Node, pfn: Pfn): number {

@@ -244,15 +244,25 @@ export const R_PAGES = 7;
 /** A length byte and up to 127 bytes of UTF-8. */
 export const R_NAME = 8; // 32 words
 export const R_NAME_BYTES_MAX = 127;
-/** Name of the group it is accounted under: a length byte and up to 31 bytes of UTF-8. */
+/** Node 0: the group that its pages are charged to. */
 export const R_GROUP = 40;
-export const R_GROUP_BYTES_MAX = 31;
 export const R_ROOTS = 48; // 16 words
 export const ROOTS = 16;
 
 /* Group slot, words from its base (reclaim/group.ts). Group 0 is 'default'. */
+export const G_USES = 0; // regions open under its name, and holders; 0 free
 export const G_SWAP_PAGES = 1; // swap slots of the group's pages, of all nodes
-export const G_SWAP_LIMIT_PAGES = 2; // 0 none
+export const G_SWAP_LIMIT_PAGES = 2; // + 1, 0 none
+export const G_PAGES = 3; // frames charged to it, of all nodes
+export const G_LIMIT_PAGES = 4; // + 1, 0 none
+export const G_PEAK_PAGES = 5; // most that G_PAGES ever was
+/** Events (memory.events): a charge refused and pages of its own reclaimed for it; given up; a slot refused. */
+export const G_REFUSED = 6;
+export const G_FAILED = 7;
+export const G_SWAP_REFUSED = 8;
+/** A length byte and up to 31 bytes of UTF-8. */
+export const G_NAME = 16; // 8 words
+export const GROUP_NAME_BYTES_MAX = 31;
 
 /* Block of LRU lists, words from its base. Under the node lock. */
 export const LB_ENDS = 0; // inactive head, tail; active head, tail
@@ -340,7 +350,8 @@ export function nodeGeometry(bytes: number): NodeGeometry {
 }
 
 /* Static checks: cheap, run at load, so a wrong edit of this file fails every test at once. */
-assert(R_NAME * 4 + 1 + R_NAME_BYTES_MAX <= R_GROUP * 4 && R_GROUP * 4 + 32 <= R_ROOTS * 4, 'region slot names');
+assert(R_NAME * 4 + 1 + R_NAME_BYTES_MAX <= R_GROUP * 4 && R_GROUP < R_ROOTS, 'region slot names');
+assert(G_NAME * 4 + 1 + GROUP_NAME_BYTES_MAX <= GROUP_WORDS * 4 && G_SWAP_REFUSED < G_NAME, 'group slot');
 assert(R_ROOTS + ROOTS <= REGION_WORDS, 'region slot roots');
 assert(T_CLUSTER + 10 <= THREAD_WORDS, 'thread slot');
 assert(AREA_SCRATCH + SCRATCH_PAGES * PAGE_BYTES <= AREA_GATHER, 'thread area scratch');

@@ -18,8 +18,7 @@
  */
 import {
   bumpVersionLocked,
-  FRAME_GROUP_MASK,
-  FRAME_SEQUENTIAL,
+  FRAME_KEPT,
   freezeLocked,
   KIND_NEW,
   KIND_PAGECACHE,
@@ -141,13 +140,14 @@ function moveRawLocked(node: Node, from: Pfn, to: Pfn): void {
   bumpVersionLocked(node, from);
 }
 
-/** Owner, touch mark and the place on its LRU list: compaction does not make a page younger. */
+/** Owner, group, touch mark and the place on its LRU list: compaction does not make a page younger. */
 function takeOverLocked(node: Node, from: Pfn, to: Pfn, kind: number, order: number): void {
   const { words } = node;
   const list = (words[node.kindAt + from] & LRU_MASK) >> LRU_SHIFT;
   assert(list !== 0, 'a mapped frame is on a list', from);
   setKindLocked(node, to, kind, order);
-  words[node.kindAt + to] |= words[node.kindAt + from] & (LRU_MASK | FRAME_SEQUENTIAL | FRAME_GROUP_MASK);
+  words[node.kindAt + to] |= words[node.kindAt + from] & (LRU_MASK | FRAME_KEPT);
+  // What is charged goes along; `from` loses the mark with its kind.
   words[node.ownerAt + to] = words[node.ownerAt + from];
   words[node.touchAt + to] = words[node.touchAt + from];
   const block = lruBlockOf(node, from);

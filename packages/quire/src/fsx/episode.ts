@@ -3,6 +3,7 @@
  * anything but the seed and the numbers of the operations that are run, so a failure is replayed by these.
  */
 import { armPreemption, Blocked, installPreemption, pausePreemption, preemptNow } from '../simulator/preemption.ts';
+import { checkGroups } from '../vm/group-check.ts';
 import { checkEmpty, checkNode } from '../vm/instance-check.ts';
 import { regionsInUse } from '../vm/region-table.ts';
 import { Operations, randomOf } from './operations.ts';
@@ -154,6 +155,7 @@ class Episode {
     const [first] = world.threads;
     world.ballast.checkAll(first);
     for (const node of world.nodes) checkNode(node);
+    checkGroups(world.nodes);
     for (const thread of world.threads) world.ballast.close(thread);
     const left = regionsInUse(world.nodes[0]);
     if (left.length > 0) throw new Error(`regions ${left.join()} are still open`);

@@ -8,13 +8,14 @@
  * out of reach. FREE_FRAMES counts cached frames as free.
  */
 
-import { KIND_CACHED, KIND_MASK, orderOf, setKindLocked } from '../arena/frame.ts';
+import { FRAME_CHARGED, KIND_CACHED, KIND_MASK, orderOf, setKindLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { NO_PFN, type Pfn } from '../base/units.ts';
 import { giveBlockLocked, takeBlockLocked } from './buddy.ts';
 import { GFP_KSWAPD_RECLAIM, GFP_MEMALLOC, GFP_NODRAIN } from './gfp.ts';
+import { unchargeFrameLocked } from './page-charge.ts';
 
 const CACHE_BATCH = 16;
 const CACHE_MAX = 48;
@@ -40,9 +41,10 @@ export function allocLocked(node: Node, order: number, type: number, gfp: number
   return pfn;
 }
 
-/** Gives a block back. Its frames are frozen and on no list. */
+/** Gives a block back, and what was charged for it. Its frames are frozen and on no list. */
 export function freeLocked(node: Node, pfn: Pfn): void {
   const { words } = node;
+  if ((words[node.kindAt + pfn] & FRAME_CHARGED) !== 0) unchargeFrameLocked(node, pfn);
   const order = orderOf(node, pfn);
   words[L.H_FREE_FRAMES] += 1 << order;
   words[node.slotAt + pfn] = 0;
@@ -58,6 +60,7 @@ export function freeLocked(node: Node, pfn: Pfn): void {
 /** As `freeLocked`, to the buddy lists at once: what compaction frees has to merge. */
 export function freeToBuddyLocked(node: Node, pfn: Pfn): void {
   const order = orderOf(node, pfn);
+  unchargeFrameLocked(node, pfn);
   node.words[L.H_FREE_FRAMES] += 1 << order;
   node.words[node.slotAt + pfn] = 0;
   node.words[node.touchAt + pfn] = 0;

@@ -25,10 +25,11 @@ import { GFP_USER } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { ensureLeafLocked } from '../page-table/page-table.ts';
 import { isVacantLocked, publishFolioLocked } from '../reclaim/folio.ts';
+import { groupOfRegion, hasGroupRoom } from '../reclaim/group.ts';
 import { needMemory } from '../vm/fault.ts';
 import { isUptodate, markUptodate } from './block-state.ts';
 import type { FileMap } from './file-map.ts';
-import { takeFolio } from './folio-alloc.ts';
+import { takeChargedFolio } from './folio-alloc.ts';
 import { lockInode, lockWriteback, sizeOf, unlockInode, unlockWriteback } from './inode.ts';
 
 /** Folios of one batch: as many vectors go to the system at once. */
@@ -185,10 +186,10 @@ function takeBatch(map: FileMap, page: number, end: number, order: number): Batc
   try {
     do {
       const wanted = fittingOrder(inChunk + batch.pages, limit - batch.pages, order);
-      batch.pfns.push(takeFolio(map.memory, n, wanted, 0));
+      batch.pfns.push(takeChargedFolio(map.memory, n, map.region, wanted));
       batch.orders.push(allocatedOrder.value);
       batch.pages += 1 << allocatedOrder.value;
-    } while (batch.pages < limit && batch.pfns.length < BATCH_FOLIOS && hasRoom(map.nodes[n]));
+    } while (batch.pages < limit && batch.pfns.length < BATCH_FOLIOS && hasRoom(map));
   } catch (error) {
     if (batch.pages === 0 || error instanceof AssertionError) throw error;
   }
@@ -204,8 +205,8 @@ function noteContent(map: FileMap, batch: Batch): void {
 }
 
 /** Pages ahead are not worth reclaiming for. */
-function hasRoom(node: Node): boolean {
-  return node.words[L.H_FREE_FRAMES] > node.words[L.H_WMARK_LOW];
+function hasRoom({ node, region }: FileMap): boolean {
+  return node.words[L.H_FREE_FRAMES] > node.words[L.H_WMARK_LOW] && hasGroupRoom(node, groupOfRegion(node, region), 1);
 }
 
 /** Largest order ≤ `order` of a folio that begins at `page` of its chunk, naturally aligned, in `pages` pages. */

@@ -24,7 +24,7 @@ import { isUptodate, markDirty, markUptodate } from './block-state.ts';
 import type { ByteVector } from './byte-vector.ts';
 import { fittingOrder, readInto } from './file-fill.ts';
 import type { FileMap } from './file-map.ts';
-import { takeFolio } from './folio-alloc.ts';
+import { takeChargedFolio } from './folio-alloc.ts';
 import { publishSize, sizeLocked } from './inode.ts';
 
 /** A folio may be snatched away between two looks; more often than this in a row is a broken invariant, not bad luck. */
@@ -155,7 +155,7 @@ function writeFresh(map: FileMap, position: number, source: Uint8Array, from: nu
   const inPage = inChunk & (PAGE_BYTES - 1);
   const pages = Math.max(1, Math.min((inPage + length) >>> 12, CHUNK_PAGES - page));
   const wanted = fittingOrder(page, Math.max(1, map.absentRun(pages)), 9);
-  const head = takeFolio(map.memory, n, wanted, 0);
+  const head = takeChargedFolio(map.memory, n, map.region, wanted);
   const order = allocatedOrder.value;
   const step = Math.min(length, (PAGE_BYTES << order) - inPage);
   const last = (1 << order) - 1;

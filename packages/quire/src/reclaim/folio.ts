@@ -15,6 +15,8 @@
  */
 import {
   bumpVersionLocked,
+  FRAME_CHARGED,
+  groupOf,
   KIND_NEW,
   KIND_PAGECACHE,
   KIND_PAGECACHE_TAIL,
@@ -24,6 +26,7 @@ import {
   orderOf,
   setKindLocked,
   thawLocked,
+  turnKindLocked,
 } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
@@ -31,8 +34,10 @@ import { PTE_NONE, pteFromFolio } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { CHUNK_PAGES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { forceChargePages, markChargedLocked } from '../page-alloc/page-charge.ts';
 import { clearBits, hasAnyBit } from '../page-table/block-bits.ts';
 import { freeLeafLocked, regionAt } from '../page-table/page-table.ts';
+import { groupOfRegion } from './group.ts';
 import { lruAddLocked } from './lru.ts';
 
 /** The leaf a folio is in, by its head: a file's leaf is one whole frame. */
@@ -68,7 +73,8 @@ export function publishFolioLocked(
   const pages = 1 << order;
   assert(kindOf(node, head) === KIND_NEW && (head & (pages - 1)) === 0, 'private folio', head, order);
   assert((page & (pages - 1)) === 0 && page + pages <= CHUNK_PAGES, 'place of a folio', page, order);
-  setKindLocked(node, head, KIND_PAGECACHE, order);
+  chargeLocked(node, leaf, head, pages);
+  turnKindLocked(node, head, KIND_PAGECACHE, order);
   words[node.ownerAt + head] = leaf + page;
   words[node.slotAt + head] = 0;
   words[node.touchAt + head] = 0;
@@ -103,8 +109,18 @@ export function removeFolioLocked(node: Node, head: Pfn): void {
   bumpVersionLocked(node, head);
   countPagesLocked(node, leaf, -pages);
   for (let i = 1; i < pages; i++) setKindLocked(node, (head + i) as Pfn, KIND_RESERVED);
-  setKindLocked(node, head, KIND_NEW, order);
+  turnKindLocked(node, head, KIND_NEW, order);
   freeLocked(node, head);
+}
+
+/** A folio whose pages were cached before, in others, is charged now, whatever the limit: theirs have given way to it. */
+function chargeLocked(node: Node, leaf: WordIndex, head: Pfn, pages: number): void {
+  const group = groupOfRegion(node, node.words[leaf + L.FL_REGION]);
+  if ((node.words[node.kindAt + head] & FRAME_CHARGED) === 0) {
+    forceChargePages(node, group, pages);
+    markChargedLocked(node, head, group);
+  }
+  assert(groupOf(node, head) === group, 'folio is charged to the group of its file', head, group);
 }
 
 /**

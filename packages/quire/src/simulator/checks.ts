@@ -8,6 +8,7 @@ import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_PAGES, PAGE_BYTES } from '../base/units.ts';
 import { findLeaf, nextLeafChunk } from '../page-table/page-table.ts';
+import { checkGroups } from '../vm/group-check.ts';
 import { checkNode } from '../vm/instance-check.ts';
 import { RegionSpace } from '../vm/region-space.ts';
 import { chunksFor, closeRegion, openRegion, regionsInUse } from '../vm/region-table.ts';
@@ -21,6 +22,7 @@ import type { RegionPlan, World } from './world.ts';
  * frame.
  */
 export function checkStructures(world: World, thread: LogicalThread): void {
+  checkGroups(thread.nodes);
   for (const node of thread.nodes) {
     checkNode(node);
     const owned = new Set<number>();

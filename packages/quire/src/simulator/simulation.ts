@@ -5,6 +5,7 @@
  */
 import { setCompaction } from '../compaction/policy.ts';
 import { ACCESS_HINTS } from '../vm/access.ts';
+import { checkGroups } from '../vm/group-check.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { regionsInUse } from '../vm/region-table.ts';
 import { checkMap, checkRegions, checkStructures } from './checks.ts';
@@ -287,6 +288,7 @@ class Simulation {
       if (left.length > 0) throw new Error(`regions ${left.join()} are still open`);
       checker.leave();
       for (const node of checker.nodes) checkEmpty(node);
+      checkGroups(checker.nodes);
     });
   }
 

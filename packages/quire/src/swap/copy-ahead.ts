@@ -17,12 +17,13 @@
  * a third of the inactive pages, and only while more than the high watermark is free: once memory is full, a copy would
  * cost a page its place.
  */
-import { freezeLocked, isSequential, KIND_REGION, kindOf, LRU_INACTIVE, thawLocked } from '../arena/frame.ts';
+import { freezeLocked, groupOf, isSequential, KIND_REGION, kindOf, LRU_INACTIVE, thawLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import { NO_PFN, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_NOWARN } from '../page-alloc/gfp.ts';
+import { isSwapDear } from '../reclaim/group.ts';
 import { groupsOnLists, nextGroupLocked } from '../reclaim/group-turn.ts';
 import { lruBlockAt, lruSizeOfAll, lruTail } from '../reclaim/lru.ts';
 import { fillByteOf } from './reclaimer.ts';
@@ -101,6 +102,7 @@ export function beginCopiesLocked(node: Node, batch: CopyBatch): void {
     if (kindOf(node, pfn) !== KIND_REGION) continue; // a folio of a file has its copy there
     if (isSequential(node, pfn)) continue; // goes out as part of a unit, which has no copies ahead
     if (words[node.slotAt + pfn] !== 0 || words[node.touchAt + pfn] !== 0) continue;
+    if (isSwapDear(node, groupOf(node, pfn))) continue;
     if (!freezeLocked(node, pfn)) continue; // pinned
     const slot = allocSlotLocked(node, PENDING, GFP_NOWARN);
     if (slot !== NO_SLOT) {

@@ -56,13 +56,13 @@ function reclaimUntil(reclaimer: Reclaimer, frames: number): boolean {
     else if (!othersAtWork && ++idle >= IDLE_ROUNDS_MAX) return false;
     if (!othersAtWork) continue;
     if (!progress && ++waited > WAITING_ROUNDS_MAX) return false;
-    if (!progress || Atomics.load(words, L.H_DEMOTE_BUSY) !== 0) pause(words);
+    if (!progress || Atomics.load(words, L.H_DEMOTE_BUSY) !== 0) pauseForOthers(words);
   }
   return false;
 }
 
 /** Another thread is writing pages of files back: when it has, they can go. False when nobody is. */
-function waitForWriteback(words: Int32Array): boolean {
+export function waitForWriteback(words: Int32Array): boolean {
   const pages = Atomics.load(words, L.H_PC_WRITEBACK);
   if (pages === 0) return false;
   // Pairs with the notify at the end of a batch (page-cache/writeback.ts).
@@ -74,6 +74,6 @@ function waitForWriteback(words: Int32Array): boolean {
  * Lets the threads that hold pages in flight get on. Nobody notifies this word while it is waited for by value: the
  * time limit is the point.
  */
-function pause(words: Int32Array): void {
+export function pauseForOthers(words: Int32Array): void {
   Atomics.wait(words, L.H_STATE, 0, WAIT_MS);
 }

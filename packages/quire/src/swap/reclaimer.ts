@@ -13,7 +13,8 @@ import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, type Pfn, UNIT_PAGES } from '../base/units.ts';
-import { lruSizeOfAll } from '../reclaim/lru.ts';
+import { NO_GROUP } from '../reclaim/group-turn.ts';
+import { lruBlockAt, lruSize, lruSizeOfAll } from '../reclaim/lru.ts';
 import { Compressor } from './compressor.ts';
 import {
   DEMOTED_BUSY,
@@ -59,8 +60,9 @@ export class Reclaimer {
   private readonly versions = new Int32Array(ISOLATED_MAX);
   private readonly fills = new Int32Array(ISOLATED_MAX);
   private readonly result = createIsolateResult();
-  /** Pages looked at since the last gain. */
+  /** Pages looked at since the last gain; of one group, in reclaim at its limit. */
   private scannedIdly = 0;
+  private scannedOfGroup = 0;
 
   constructor(node: Node, device: Device | undefined) {
     this.node = node;
@@ -89,6 +91,31 @@ export class Reclaimer {
     if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
     if (this.demote()) return true;
     return isDirtyMet && direct && this.writeBackSome();
+  }
+
+  /**
+   * One round for a group at its limit: of its own pages, on this thread. True when it made progress of any kind.
+   */
+  groupRound(group: number): boolean {
+    const { node, result } = this;
+    this.isHeldByFiles = false;
+    if (this.swapOutRound(COMPRESS_BATCH, false, true, group) > 0) {
+      this.scannedOfGroup = 0;
+      return true;
+    }
+    if (result.dirty > 0) {
+      this.askFlusher();
+      this.isHeldByFiles = true;
+      if (this.writeBackSome()) return true;
+    }
+    const block = lruBlockAt(group);
+    this.scannedOfGroup += result.scanned;
+    const scanMax = 3 * (lruSize(node, block, LRU_INACTIVE) + lruSize(node, block, LRU_ACTIVE));
+    if (result.scanned > 0 && this.scannedOfGroup <= scanMax) return true;
+    this.scannedOfGroup = 0;
+    // Pages of the group may be queued. When what was compressed found no frame for it, the file tier makes room.
+    if (this.drainRing(COMPRESS_BATCH) > 0) return true;
+    return node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN] && this.demote();
   }
 
   /**
@@ -167,11 +194,11 @@ export class Reclaimer {
     return count === 0 ? 0 : this.compressSome(this.isolated.subarray(0, count));
   }
 
-  private swapOutRound(limit: number, queue: boolean, direct: boolean): number {
+  private swapOutRound(limit: number, queue: boolean, direct: boolean, group = NO_GROUP): number {
     const { node, result } = this;
     // 1. Isolate. Clean pages are free at once.
     node.lock();
-    isolateLocked(node, limit, this.isolated, result);
+    isolateLocked(node, limit, this.isolated, result, group);
     for (let i = 0; i < result.isolated; i++) this.versions[i] = node.words[node.versionAt + this.isolated[i]];
     node.unlock();
     node.counters[direct ? C.pgscan_direct : C.pgscan_kswapd] += result.scanned;

@@ -38,7 +38,9 @@ import { C } from '../base/counters.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex, UNIT_PAGES } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { unchargeFrameLocked } from '../page-alloc/page-charge.ts';
 import { evictFolioLocked } from '../reclaim/folio.ts';
+import { hasSwapRoom } from '../reclaim/group.ts';
 import {
   endTurnLocked,
   groupsOnLists,
@@ -94,14 +96,25 @@ export function createIsolateResult(): IsolateResult {
 /**
  * Takes up to `limit` idle pages from the inactive tails of the groups in turn, and up to three more where a unit is taken whole, if there is
  * room in `out`, which receives the frames to compress. Looks at no more than 4·limit frames, so the lock is held for a
- * few microseconds.
+ * few microseconds. With a group, of its pages alone.
  */
-export function isolateLocked(node: Node, limit: number, out: Int32Array, result: IsolateResult): void {
+export function isolateLocked(
+  node: Node,
+  limit: number,
+  out: Int32Array,
+  result: IsolateResult,
+  group = NO_GROUP,
+): void {
   result.freed = 0;
   result.freedFile = 0;
   result.isolated = 0;
   result.scanned = 0;
   result.dirty = 0;
+  if (group === NO_GROUP) isolateInTurnLocked(node, limit, out, result);
+  else isolateFromLocked(node, group, limit, limit * 4, out, result);
+}
+
+function isolateInTurnLocked(node: Node, limit: number, out: Int32Array, result: IsolateResult): void {
   // Each of these has ended a turn early.
   let dryMax = groupsOnLists(node);
   while (dryMax > 0 && result.scanned < limit * 4 && result.isolated + result.freed < limit) {
@@ -109,7 +122,7 @@ export function isolateLocked(node: Node, limit: number, out: Int32Array, result
     if (group === NO_GROUP) return;
     const before = result.scanned;
     const scanMax = Math.min(turnLeft(node), limit * 4 - before);
-    const hasMore = isolateFromLocked(node, lruBlockAt(group), limit, scanMax, out, result);
+    const hasMore = isolateFromLocked(node, group, limit, scanMax, out, result);
     spendTurnLocked(node, result.scanned - before);
     if (hasMore) continue;
     endTurnLocked(node);
@@ -117,15 +130,16 @@ export function isolateLocked(node: Node, limit: number, out: Int32Array, result
   }
 }
 
-/** From the lists of one block, looking at up to `scanMax` frames; adds to `result`. False when no more is to be had of them. */
+/** From the lists of one group, looking at up to `scanMax` frames; adds to `result`. False when no more is to be had of them. */
 function isolateFromLocked(
   node: Node,
-  block: number,
+  group: number,
   limit: number,
   scanMax: number,
   out: Int32Array,
   result: IsolateResult,
 ): boolean {
+  const block = lruBlockAt(group);
   const scanEnd = result.scanned + scanMax;
   refillInactiveLocked(node, block, Math.min(limit * 2, scanMax));
   while (result.scanned < scanEnd && result.isolated + result.freed < limit) {
@@ -144,7 +158,8 @@ function isolateFromLocked(
     else if (!unmapLocked(node, pfn, out, result)) {
       thawLocked(node, pfn, 0);
       lruAddLocked(node, pfn, LRU_ACTIVE);
-      return false; // no slot to be had: scanning on would find the same
+      // No slot to be had: scanning on would find the same, but for what needs none, when only the group has no more.
+      if (hasSwapRoom(node, group)) return false;
     }
   }
   return true;
@@ -302,6 +317,7 @@ export function publishUnitLocked(
  */
 export function publishRawLocked(node: Node, pfn: Pfn): void {
   const slot = endFlight(node, pfn);
+  unchargeFrameLocked(node, pfn); // swapped from now on, as its slot says
   turnKindLocked(node, pfn, KIND_RAW);
   node.words[node.ownerAt + pfn] = slot;
   node.words[node.slotAt + pfn] = 0;

@@ -7,6 +7,7 @@ import type { Device } from '../base/port.ts';
 import { MIB, type Pfn } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { type Access, setAccess } from '../vm/access.ts';
+import { checkGroups } from '../vm/group-check.ts';
 import { formatInstance, joinInstance } from '../vm/instance.ts';
 import { checkEmpty, checkNode } from '../vm/instance-check.ts';
 import { Memory } from '../vm/memory.ts';
@@ -89,6 +90,7 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
   const memory = new Memory(nodes, device, hasSwap);
   const check = (): void => {
     for (const node of nodes) checkNode(node);
+    checkGroups(nodes);
     deepCheck(nodes);
   };
   return {
@@ -119,6 +121,7 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
       check();
       for (const region of regionsInUse(nodes[0])) closeRegion(memory, region);
       for (const node of nodes) checkEmpty(node);
+      checkGroups(nodes);
     },
   };
 }

@@ -15,7 +15,7 @@
 import {
   bumpVersionLocked,
   FRAME_SEQUENTIAL,
-  KIND_NEW,
+  groupOf,
   KIND_REGION,
   LRU_ACTIVE,
   LRU_INACTIVE,
@@ -30,18 +30,30 @@ import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_MEMALLOC, GFP_USER } from '../page-alloc/gfp.ts';
-import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
+import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { markChargedLocked, tryChargePages } from '../page-alloc/page-charge.ts';
 import { ensureLeafLocked, findLeaf, regionAt } from '../page-table/page-table.ts';
+import {
+  allocPageLocked,
+  GROUP_RESERVE_PAGES,
+  groupAt,
+  groupOfRegion,
+  isSwapDear,
+  OVER_LIMIT,
+} from '../reclaim/group.ts';
 import { lruAddLocked } from '../reclaim/lru.ts';
 import { wantsCopies } from '../swap/copy-ahead.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
+import { reclaimGroupOnce } from '../swap/group-reclaim.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
 import { dropCleanCopyLocked, rescueLocked } from '../swap/swap-out.ts';
 import { freeSlotLocked, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import { isReadInSequence } from './access.ts';
+import { makeGroupRoom, needGroupRoom } from './group-limit.ts';
 import type { Memory } from './memory.ts';
 import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
+import { dropEmptyLeaf } from './unmap.ts';
 
 /** A page may be snatched away between two looks; more often than this in a row is a broken invariant, not bad luck. */
 const ATTEMPTS_MAX = 10_000;
@@ -65,10 +77,29 @@ export function faultWrite(
   page: number,
   filler?: PageFiller,
 ): Pfn {
+  try {
+    return faultWriteLoop(memory, n, region, chunk, page, filler);
+  } catch (error) {
+    // Undone without a trace: the leaf may have been made for this page.
+    if (error instanceof QuireError) dropEmptyLeaf(memory.nodes[n], region, chunk);
+    throw error;
+  }
+}
+
+function faultWriteLoop(
+  memory: Memory,
+  n: number,
+  region: number,
+  chunk: number,
+  page: number,
+  filler: PageFiller | undefined,
+): Pfn {
   const node = memory.nodes[n];
+  const group = groupOfRegion(node, region);
   if ((++node.counters[C.pgfault] & (FAULTS_PER_WAKE - 1)) === 0) wakeForCopies(node);
   filled.done = false;
   let isFull = false;
+  let isGroupFull = false;
   if (memory.inlineDaemons !== undefined && Atomics.load(node.words, L.H_KSWAPD_WAKE) !== 0) memory.inlineDaemons();
   for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt++) {
     node.lock();
@@ -78,16 +109,19 @@ export function faultWrite(
       needMemory(memory, n, 4);
       continue;
     }
-    const pfn = writeHereLocked(node, leaf + page);
-    if (pfn !== NO_PFN) {
+    const reserve = isGroupFull ? GROUP_RESERVE_PAGES : 0;
+    const pfn = writeHereLocked(node, leaf + page, group, reserve);
+    if (pfn > NO_PFN) {
       node.unlock();
       return pfn;
     }
     const exists = node.words[leaf + page] !== PTE_NONE;
-    const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, exists ? reserveFlags(node, isFull) : GFP_USER, KIND_NEW);
-    if (fresh === NO_PFN) {
+    const gfp = exists ? reserveFlags(node, isFull) : GFP_USER;
+    const fresh = pfn === OVER_LIMIT ? pfn : allocPageLocked(node, group, gfp, exists ? reserve : 0);
+    if (fresh === NO_PFN || fresh === OVER_LIMIT) {
       node.unlock();
-      if (exists && !isFull) isFull = !reclaimDirect(memory.reclaimers[n], 1);
+      if (fresh === OVER_LIMIT) isGroupFull = !makeRoom(memory, n, group, exists && !isGroupFull);
+      else if (exists && !isFull) isFull = !reclaimDirect(memory.reclaimers[n], 1);
       else needMemory(memory, n, 1);
       continue;
     }
@@ -98,6 +132,13 @@ export function faultWrite(
     if (done) return fresh;
   }
   throw new QuireError('ERR_QUIRE_FAILED', 'a page fault made no progress');
+}
+
+/** Room for one page in the group. False when there is none, but the reserve may help. */
+function makeRoom(memory: Memory, n: number, group: number, hasReserve: boolean): boolean {
+  if (hasReserve) return makeGroupRoom(memory, n, group, 1);
+  needGroupRoom(memory, n, group, 1);
+  return true;
 }
 
 /** A wake-up is a system call where somebody sleeps: not for every fault. */
@@ -120,9 +161,21 @@ export const filled = { done: false };
 
 /**
  * Promotes a swapped page into memory, keeping its slot as clean copy. Best effort: false when memory is short or the
- * page moved. The node lock is not held.
+ * page moved. At the group's limit one round of reclaim is tried. The node lock is not held.
  */
 export function faultRead(memory: Memory, n: number, region: number, chunk: number, page: number): boolean {
+  const group = groupOfRegion(memory.nodes[n], region);
+  const done = promote(memory, n, region, chunk, page, group);
+  if (done !== OVER_LIMIT) return done === PROMOTED;
+  Atomics.add(memory.nodes[0].words, groupAt(group) + L.G_REFUSED, 1);
+  if (!reclaimGroupOnce(memory.reclaimers, n, group)) return false;
+  return promote(memory, n, region, chunk, page, group) === PROMOTED;
+}
+
+const PROMOTED = 1;
+
+/** PROMOTED, or why it could not be: NO_PFN, OVER_LIMIT. */
+function promote(memory: Memory, n: number, region: number, chunk: number, page: number, group: number): number {
   const node = memory.nodes[n];
   node.lock();
   // Looked up again: the leaf the caller read without the lock may be gone, and its words another table's.
@@ -131,26 +184,26 @@ export function faultRead(memory: Memory, n: number, region: number, chunk: numb
   const pte = leaf === 0 ? PTE_NONE : node.words[pteAt];
   if (pte === PTE_NONE || isPresent(pte)) {
     node.unlock();
-    return true;
+    return PROMOTED;
   }
   const slot = slotFromPte(pte);
   const word = slotWordLocked(node, slot);
   if (W.tagOf(word) === W.SLOT_FRAME) {
     rescueLocked(node, W.payloadOf(word) as Pfn, 0);
     node.unlock();
-    return true;
+    return PROMOTED;
   }
   if (W.tagOf(word) === W.SLOT_RAW) {
-    mapRawLocked(node, pteAt, slot, W.payloadOf(word) as Pfn, 0);
+    const isMapped = mapRawLocked(node, pteAt, slot, W.payloadOf(word) as Pfn, 0, group, 0);
     node.unlock();
-    return true;
+    return isMapped ? PROMOTED : OVER_LIMIT;
   }
-  const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
-  if (fresh === NO_PFN) {
+  const fresh = allocPageLocked(node, group, GFP_USER);
+  if (fresh === NO_PFN || fresh === OVER_LIMIT) {
     node.unlock();
-    return false;
+    return fresh;
   }
-  return bringIn(memory, n, region, pteAt, fresh, 0);
+  return bringIn(memory, n, region, pteAt, fresh, 0) ? PROMOTED : NO_PFN;
 }
 
 /**
@@ -170,9 +223,9 @@ export function faultFromFile(
 ): void {
   const node = memory.nodes[n];
   node.lock();
-  const fresh = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_USER, KIND_NEW);
+  const fresh = allocPageLocked(node, groupOfRegion(node, region), GFP_USER);
   node.unlock();
-  if (fresh === NO_PFN) return;
+  if (fresh === NO_PFN || fresh === OVER_LIMIT) return;
   const outcome = decode(fresh * PAGE_BYTES);
   node.lock();
   const leaf = findLeaf(node, region, chunk);
@@ -190,8 +243,8 @@ export function faultFromFile(
   if (current && outcome !== READ_OK) throw readError(node, outcome);
 }
 
-/** Cases that need no new frame. NO_PFN when one is needed. */
-function writeHereLocked(node: Node, pteAt: number): Pfn {
+/** Cases that need no new frame. NO_PFN when one is needed, OVER_LIMIT when the group may not have the one that is there. */
+function writeHereLocked(node: Node, pteAt: number, group: number, reserve: number): Pfn {
   const pte = node.words[pteAt];
   if (pte === PTE_NONE) return NO_PFN;
   if (isPresent(pte)) {
@@ -209,19 +262,29 @@ function writeHereLocked(node: Node, pteAt: number): Pfn {
     return pfn;
   }
   if (W.tagOf(word) === W.SLOT_RAW) {
-    mapRawLocked(node, pteAt, slot, pfn, 1);
-    return pfn;
+    return mapRawLocked(node, pteAt, slot, pfn, 1, group, reserve) ? pfn : OVER_LIMIT;
   }
   return NO_PFN; // even when all of it will be overwritten: until the new frame is mapped, readers must find the old page
 }
 
-/** A raw page goes back into the page table: its frame was the storage. */
-function mapRawLocked(node: Node, pteAt: number, slot: SlotIndex, pfn: Pfn, pins: number): void {
+/** A raw page goes back into the page table: its frame was the storage. False when the group may not have it. */
+function mapRawLocked(
+  node: Node,
+  pteAt: number,
+  slot: SlotIndex,
+  pfn: Pfn,
+  pins: number,
+  group: number,
+  reserve: number,
+): boolean {
+  if (!tryChargePages(node, group, 1, reserve)) return false;
+  markChargedLocked(node, pfn, group);
   node.words[L.H_RAW_FRAMES]--;
   freeSlotLocked(node, slot);
   bumpVersionLocked(node, pfn);
   mapLocked(node, pteAt, pfn, pins, LRU_ACTIVE);
   node.counters[C.pswpin]++;
+  return true;
 }
 
 /** A private frame is about to become a page of the region. */
@@ -308,7 +371,7 @@ function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh
 }
 
 function mapSwappedLocked(node: Node, pteAt: number, slot: SlotIndex, fresh: Pfn, pins: number): void {
-  if (pins > 0) {
+  if (pins > 0 || isSwapDear(node, groupOf(node, fresh))) {
     dropSlotLocked(node, slot);
     mapLocked(node, pteAt, fresh, pins, LRU_INACTIVE);
     node.words[node.touchAt + fresh] = 1;

@@ -7,6 +7,7 @@ import { formatNode, Node } from '../arena/node.ts';
 import type { Kernel } from '../codec/kernel.ts';
 import { formatBuddy } from '../page-alloc/buddy.ts';
 import { watermarksFor } from '../page-alloc/watermarks.ts';
+import { formatGroups } from '../reclaim/group-table.ts';
 import { SEGMENT_BYTES, SEGMENTS_MAX } from '../swap/file-segments.ts';
 import { ringEntriesFor } from '../swap/ring.ts';
 import { attachThread, reserveAreas } from './thread-slot.ts';
@@ -51,6 +52,7 @@ export function formatInstance(
     node.kernel.crc32cInit(L.CRC_TABLE_AT * 4);
     formatBuddy(node);
   }
+  formatGroups(nodes[0]);
   reserveAreas(nodes, shape.areas);
   return nodes;
 }

@@ -60,6 +60,8 @@ export class RegionSpace implements PageSpace {
   private tlbGeneration = -1;
   /** Set by openSwapped for openRead: bring the page in, then look again. */
   private promote = false;
+  /** The page could not be brought in: this read does without. */
+  private isPromotionOff = false;
   private readonly view: PageView = createPageView();
   /** Entry of the swapped page that was read last, and its node. */
   private lastEntry = -1;
@@ -223,10 +225,11 @@ export class RegionSpace implements PageSpace {
           return;
         }
       } else if (this.openSwapped(n, leaf + page, pte, generation, neededEnd, view)) {
+        this.isPromotionOff = false;
         return;
       } else if (this.promote) {
         this.promote = false;
-        this.bringIn(n, local, page);
+        this.isPromotionOff = !this.bringIn(n, local, page);
       }
       node.counters[C.optimistic_retries]++;
       if (attempt % RETRIES_BEFORE_LOCK === RETRIES_BEFORE_LOCK - 1) node.waitForLock();
@@ -234,9 +237,9 @@ export class RegionSpace implements PageSpace {
     throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
   }
 
-  private bringIn(n: number, local: number, page: number): void {
+  private bringIn(n: number, local: number, page: number): boolean {
     try {
-      faultRead(this.memory, n, this.region, local, page);
+      return faultRead(this.memory, n, this.region, local, page);
     } catch (error) {
       throw this.memory.latch(error);
     }
@@ -349,7 +352,7 @@ export class RegionSpace implements PageSpace {
     const shadow = node.bytes[at];
     advanceAge(node);
     node.bytes[at] = bucket;
-    if (!isRefaultClose(bucket, shadow)) return false;
+    if (!isRefaultClose(bucket, shadow) || this.isPromotionOff) return false;
     if (node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN]) return false;
     node.counters[C.workingset_refault_anon]++;
     return true;

@@ -11,8 +11,17 @@ import { CHUNK_BYTES, NO_PFN, type Pfn } from '../base/units.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocTableFrameLocked, freeTableFrameLocked } from '../page-alloc/table-slab.ts';
 import { regionAt } from '../page-table/page-table.ts';
+import { groupOfRegion } from '../reclaim/group.ts';
+import {
+  DEFAULT_GROUP_NAME,
+  enterGroupLocked,
+  groupName,
+  leaveGroupLocked,
+  NO_GROUP_SLOT,
+} from '../reclaim/group-table.ts';
 import { resetAccess } from './access.ts';
 import { needMemory } from './fault.ts';
+import { tooManyGroups } from './group-limit.ts';
 import type { Memory } from './memory.ts';
 import { destroyRegion } from './unmap.ts';
 
@@ -33,13 +42,13 @@ export interface RegionInfo {
 
 /**
  * Opens the region `name`, or makes it when there is none; '' always makes a new one. `chunks` is its size in 2 MiB
- * chunks; an existing region keeps its own. Throws ERR_QUIRE_OUT_OF_MEMORY when the table is full.
+ * chunks; an existing region keeps its own, and its group. Throws ERR_QUIRE_OUT_OF_MEMORY when a table is full.
  */
 export function openRegion(
   memory: Memory,
   name: string,
   chunks: number,
-  group = 'default',
+  group = DEFAULT_GROUP_NAME,
   kind: number = L.REGION_MEMORY,
 ): RegionInfo {
   const node = memory.nodes[0];
@@ -48,18 +57,21 @@ export function openRegion(
   node.lock();
   const found = name === '' ? -1 : findLocked(node, encoded);
   const region = found >= 0 ? found : findFreeLocked(node);
-  if (region >= 0) {
+  const groupId = found < 0 && region >= 0 ? enterGroupLocked(node, group) : NO_GROUP_SLOT;
+  const isOpen = found >= 0 || groupId !== NO_GROUP_SLOT;
+  if (isOpen) {
     const at = regionAt(region);
     if (found < 0) {
       // In every node: each looks at its own slot when it makes or frees a leaf. Nobody knows the region yet.
       for (const each of memory.nodes) Atomics.store(each.words, at + L.R_KIND, kind);
-      formatLocked(node, region, encoded, chunks, new TextEncoder().encode(group));
+      formatLocked(node, region, encoded, chunks, groupId);
     }
     node.words[at + L.R_REFS]++;
   }
   node.unlock();
   if (region < 0)
     throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', `at most ${L.REGIONS_MAX} files and regions can be open`);
+  if (!isOpen) throw tooManyGroups();
   return { region, chunks: node.words[regionAt(region) + L.R_CHUNKS_LOW], created: found < 0 };
 }
 
@@ -81,17 +93,15 @@ function findFreeLocked(node: Node): number {
   return -1;
 }
 
-function formatLocked(node: Node, region: number, name: Uint8Array, chunks: number, group: Uint8Array): void {
+function formatLocked(node: Node, region: number, name: Uint8Array, chunks: number, group: number): void {
   const at = regionAt(region);
-  assert(group.length <= L.R_GROUP_BYTES_MAX, 'group name checked by the caller', group.length);
   node.words[at + L.R_CHUNKS_LOW] = chunks;
   node.words[at + L.R_REFS] = 0;
   node.words[at + L.R_CONTROL] = 0;
   resetAccess(node, region);
   node.bytes[(at + L.R_NAME) * 4] = name.length;
   node.bytes.set(name, (at + L.R_NAME) * 4 + 1);
-  node.bytes[(at + L.R_GROUP) * 4] = group.length;
-  node.bytes.set(group, (at + L.R_GROUP) * 4 + 1);
+  node.words[at + L.R_GROUP] = group;
   Atomics.store(node.words, at + L.R_STATE, STATE_USED);
 }
 
@@ -125,6 +135,7 @@ export function removeRegion(memory: Memory, region: number): void {
   const control = node.words[at + L.R_CONTROL] as Pfn;
   if (control !== NO_PFN) freeTableFrameLocked(node, control);
   node.words[at + L.R_CONTROL] = 0;
+  leaveGroupLocked(node, node.words[at + L.R_GROUP]);
   Atomics.store(node.words, at + L.R_STATE, STATE_FREE);
   node.unlock();
 }
@@ -162,13 +173,11 @@ export function regionsInUse(node: Node): number[] {
   return used;
 }
 
-/** Pages held under each group name, in whatever tier: what regions of that group would take if all were resident. */
+/** Pages of open files and regions under each group name, in whatever tier. */
 export function pagesByGroup(nodes: readonly Node[]): Record<string, number> {
   const groups: Record<string, number> = {};
   for (const region of regionsInUse(nodes[0])) {
-    const at = (regionAt(region) + L.R_GROUP) * 4;
-    const bytes = nodes[0].bytes.slice(at + 1, at + 1 + nodes[0].bytes[at]);
-    const name = new TextDecoder().decode(bytes);
+    const name = groupName(nodes[0], groupOfRegion(nodes[0], region));
     const pages = nodes.reduce((sum, node) => sum + node.words[regionAt(region) + L.R_PAGES], 0);
     groups[name] = (groups[name] ?? 0) + pages;
   }

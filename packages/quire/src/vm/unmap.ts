@@ -72,9 +72,13 @@ function discardInChunk(node: Node, region: number, local: number, start: number
     node.unlock();
   }
   if (pinned || end - start < CHUNK_PAGES) return;
+  dropEmptyLeaf(node, region, local);
+}
+
+/** The leaf goes if no page is in it: another thread may have written one meanwhile. */
+export function dropEmptyLeaf(node: Node, region: number, local: number): void {
   node.lock();
   const leaf = findLeaf(node, region, local);
-  // Another thread may have written a page meanwhile.
   if (leaf !== 0 && isEmpty(node, leaf)) freeLeafLocked(node, region, local);
   node.unlock();
 }

@@ -1,0 +1,54 @@
+/**
+ * Reclaim at a group's limit (try_to_free_mem_cgroup_pages): a thread that was refused a page takes pages of the same group,
+ * from its lists alone, on the node it is at first, then on the others, in bounded rounds. Pages of other groups stay where
+ * they are. What counts is the group's own figure: a frame freed, or a page kept raw, which is swapped from then on.
+ */
+import * as L from '../arena/layout.ts';
+import { hasGroupRoom } from '../reclaim/group.ts';
+import { pauseForOthers, waitForWriteback } from './direct-reclaim.ts';
+import type { Reclaimer } from './reclaimer.ts';
+
+/** Rounds in a row without progress on any node, nothing in flight: nothing of the group can go. */
+const IDLE_ROUNDS_MAX = 2;
+/** Rounds that wait for pages in flight with other threads, and for files being written back (as in direct-reclaim.ts). */
+const WAITING_ROUNDS_MAX = 1000;
+const WRITEBACK_WAITS_MAX = 1000;
+const ROUNDS_MAX = 4096;
+
+/** True once the group may have `pages` more. `first` is the node to begin with. */
+export function reclaimGroup(reclaimers: readonly Reclaimer[], first: number, group: number, pages: number): boolean {
+  const { node } = reclaimers[first];
+  let idle = 0;
+  let waited = 0;
+  let waitedForFiles = 0;
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    if (hasGroupRoom(node, group, pages)) return true;
+    if (reclaimGroupOnce(reclaimers, first, group)) {
+      idle = 0;
+      continue;
+    }
+    if (hasGroupRoom(node, group, pages)) return true;
+    if (waitedForFiles < WRITEBACK_WAITS_MAX && waitForFiles(reclaimers)) {
+      waitedForFiles++;
+      continue;
+    }
+    const isOthersAtWork = reclaimers.some((each) => each.node.words[L.H_INFLIGHT] > 0);
+    if (!isOthersAtWork && ++idle >= IDLE_ROUNDS_MAX) return false;
+    if (!isOthersAtWork) continue;
+    if (++waited > WAITING_ROUNDS_MAX) return false;
+    pauseForOthers(node.words);
+  }
+  return hasGroupRoom(node, group, pages);
+}
+
+/** One round on the first node that gains by it. False when none did. */
+export function reclaimGroupOnce(reclaimers: readonly Reclaimer[], first: number, group: number): boolean {
+  for (let i = 0; i < reclaimers.length; i++) {
+    if (reclaimers[(first + i) % reclaimers.length].groupRound(group)) return true;
+  }
+  return false;
+}
+
+function waitForFiles(reclaimers: readonly Reclaimer[]): boolean {
+  return reclaimers.some((each) => each.isHeldByFiles && waitForWriteback(each.node.words));
+}

@@ -1,0 +1,62 @@
+/** The counts of the groups against a walk over all frames, O(everything): for tests, and for `close`. No thread may be at work. */
+import {
+  FRAME_CHARGED,
+  FRAME_GROUP_MASK,
+  groupOf,
+  KIND_COMPRESSING,
+  KIND_MASK,
+  KIND_NEW,
+  KIND_PAGECACHE,
+  KIND_QUEUED,
+  KIND_REGION,
+  orderOf,
+} from '../arena/frame.ts';
+import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
+import type { Pfn } from '../base/units.ts';
+import { regionAt } from '../page-table/page-table.ts';
+import { DEFAULT_GROUP, GROUP_RESERVE_PAGES, groupAt, groupOfRegion } from '../reclaim/group.ts';
+import { isGroupUsed } from '../reclaim/group-table.ts';
+
+/** Throws AssertionError when a count is wrong, or a frame is charged that should not be. */
+export function checkGroups(nodes: readonly Node[]): void {
+  const pages = new Array<number>(L.GROUPS_MAX).fill(0);
+  const regions = new Array<number>(L.GROUPS_MAX).fill(0);
+  for (const node of nodes) countFrames(node, pages);
+  const [home] = nodes;
+  for (let region = 0; region < L.REGIONS_MAX; region++) {
+    if (home.words[regionAt(region) + L.R_STATE] !== 0) regions[groupOfRegion(home, region)]++;
+  }
+  for (let group = 0; group < L.GROUPS_MAX; group++) {
+    const at = groupAt(group);
+    const charged = home.words[at + L.G_PAGES];
+    assert(charged === pages[group], 'pages of a group and frames charged to it', group, charged - pages[group]);
+    assert(charged <= home.words[at + L.G_PEAK_PAGES], 'peak of a group', group, charged);
+    assert(home.words[at + L.G_USES] >= regions[group], 'uses of a group', group, regions[group]);
+    assert(home.words[at + L.G_SWAP_PAGES] >= 0, 'swap pages of a group', group, home.words[at + L.G_SWAP_PAGES]);
+  }
+  assert(isGroupUsed(home, DEFAULT_GROUP), 'the default group is always there');
+}
+
+/** Is the group within its limit, but for what pins and the reserve may take? */
+export function isWithinLimit(node: Node, group: number): boolean {
+  const limit = node.home[groupAt(group) + L.G_LIMIT_PAGES];
+  return limit === 0 || node.home[groupAt(group) + L.G_PAGES] <= limit - 1 + GROUP_RESERVE_PAGES;
+}
+
+function countFrames(node: Node, pages: number[]): void {
+  for (let pfn = node.firstFree as Pfn; pfn < node.frames; pfn++) {
+    const word = node.words[node.kindAt + pfn];
+    const isCharged = (word & FRAME_CHARGED) !== 0;
+    if (isCharged) pages[groupOf(node, pfn as Pfn)] += 1 << orderOf(node, pfn as Pfn);
+    else assert((word & FRAME_GROUP_MASK) === 0, 'frame of a group is charged to it', pfn, word);
+    const kind = word & KIND_MASK;
+    // Private frames may be charged already.
+    if (kind !== KIND_NEW) assert(isCharged === isResident(kind), 'what is resident is charged', pfn, word);
+  }
+}
+
+function isResident(kind: number): boolean {
+  return kind === KIND_REGION || kind === KIND_QUEUED || kind === KIND_COMPRESSING || kind === KIND_PAGECACHE;
+}
