@@ -2,6 +2,7 @@ export type { OpenFileOptions } from './api/file-descriptor.ts';
 export type { FileFlags } from './api/file-flags.ts';
 export type { FileOptions } from './api/file-options.ts';
 export type { ReadOptions, SpanOptions } from './api/file-span.ts';
+export type { Group, GroupOptions, GroupStats } from './api/group.ts';
 export {
   allowedBytes,
   type CompressedTierOptions,

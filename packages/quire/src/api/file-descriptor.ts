@@ -3,6 +3,7 @@ import { type BigIntStats, fstat, type Stats } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { checkGroupName } from './arguments.ts';
 import type { Descriptors } from './descriptors.ts';
 import { fileError, isSystemError } from './file-error.ts';
 import { accessFor, type FileAccess } from './file-flags.ts';
@@ -10,6 +11,11 @@ import { accessFor, type FileAccess } from './file-flags.ts';
 export interface OpenFileOptions {
   /** Permission bits of a file that is made, less the process' umask. Default 0o666. */
   readonly mode?: number;
+  /**
+   * Group that the file's pages are charged to (`quire.group`). Default 'default'. A file that is open in any thread keeps
+   * its own.
+   */
+  readonly group?: string;
 }
 
 const MODE_DEFAULT = 0o666;
@@ -23,6 +29,7 @@ export interface OpenRequest {
   readonly shown: string;
   readonly access: FileAccess;
   readonly mode: number;
+  readonly group: string;
 }
 
 /** Checks the arguments of `Quire.openFile`. */
@@ -34,13 +41,13 @@ export function openRequest(path: unknown, flags: unknown, options: unknown): Op
   if (options !== undefined && (typeof options !== 'object' || options === null)) {
     throw invalidArg('options', 'an object', options);
   }
-  const { mode = MODE_DEFAULT } = (options ?? {}) as OpenFileOptions;
+  const { mode = MODE_DEFAULT, group } = (options ?? {}) as OpenFileOptions;
   if (!Number.isInteger(mode)) throw invalidArg('mode', 'an integer', mode);
   if (mode < 0 || mode > MODE_MAX) throw outOfRange('mode', `0…0o${MODE_MAX.toString(8)}`, mode);
   const plain = path instanceof URL ? plainPath(path) : typeof path === 'string' ? path : Buffer.from(path);
   const shown = String(plain);
   if (shown.includes('\0')) throw invalidArg('path', 'a path without null bytes', shown);
-  return { path: plain, shown, access, mode };
+  return { path: plain, shown, access, mode, group: checkGroupName(group) };
 }
 
 function plainPath(url: URL): string {

@@ -50,12 +50,18 @@ export class FileHost implements FileOwner {
   /** Takes the descriptor over, also when it throws. */
   private async adopt(request: OpenRequest, fd: number, name: string, checkOpen: () => void): Promise<QuireFile> {
     const { memory } = this;
-    const { access, shown } = request;
+    const { access, shown, group } = request;
     let isKept = false;
     try {
       checkOpen();
       const writeFd = access.writes ? fd : -1;
-      const { region, inode, ...kept } = openInode(memory, { name, readFd: fd, writeFd, look: () => diskState(fd) });
+      const { region, inode, ...kept } = openInode(memory, {
+        name,
+        group,
+        readFd: fd,
+        writeFd,
+        look: () => diskState(fd),
+      });
       isKept = kept.keepsReadFd || kept.keepsWriteFd;
       const readahead = new Readahead(this.readaheadBytes);
       const pace = new WritePace(memory, region);

@@ -25,6 +25,12 @@ const PARTS_FAILED = -1;
 /** Making two regions takes microseconds; a thread that died in between must not stop the others for ever. */
 const PARTS_WAIT_MS = 5000;
 
+/** Under which name a map is found, '' for none, and the group it is charged to when it is made. */
+export interface MapPlace {
+  readonly name: string;
+  readonly group: string;
+}
+
 interface OpenSpaces {
   readonly map: PageMap;
   close(): void;
@@ -35,8 +41,9 @@ interface OpenSpaces {
  * leaves their numbers in the control block; whoever gives up the last use closes all three. So there is one count
  * and one moment at which the map is there or gone.
  */
-function openSpaces(memory: Memory, thread: number, name: string, options: PageMapOptions): OpenSpaces {
-  const info = openRegion(memory, name === '' ? '' : `map:${name}`, chunksFor(HEAP_BYTES));
+function openSpaces(memory: Memory, thread: number, place: MapPlace, options: PageMapOptions): OpenSpaces {
+  const { name, group } = place;
+  const info = openRegion(memory, name === '' ? '' : `map:${name}`, chunksFor(HEAP_BYTES), group);
   const heap = new RegionSpace(memory, info.region, HEAP_BYTES);
   let parts: [RegionSpace, RegionSpace] | undefined;
   let isClosed = false;
@@ -51,7 +58,7 @@ function openSpaces(memory: Memory, thread: number, name: string, options: PageM
   };
   try {
     const control = controlWords(memory, info.region);
-    parts = info.created ? makeParts(memory, control) : findParts(memory, control);
+    parts = info.created ? makeParts(memory, control, group) : findParts(memory, control);
     const map = PageMap.open({ index: parts[0], heap, meta: parts[1] }, control, {
       ...options,
       threadId: thread,
@@ -64,11 +71,11 @@ function openSpaces(memory: Memory, thread: number, name: string, options: PageM
   }
 }
 
-function makeParts(memory: Memory, control: Int32Array): [RegionSpace, RegionSpace] {
+function makeParts(memory: Memory, control: Int32Array, group: string): [RegionSpace, RegionSpace] {
   const made: RegionSpace[] = [];
   try {
     for (const bytes of [INDEX_BYTES, META_BYTES]) {
-      made.push(new RegionSpace(memory, openRegion(memory, '', chunksFor(bytes)).region, bytes));
+      made.push(new RegionSpace(memory, openRegion(memory, '', chunksFor(bytes), group).region, bytes));
     }
   } catch (error) {
     for (const space of made) closeRegion(memory, space.region);
@@ -96,13 +103,13 @@ function findParts(memory: Memory, control: Int32Array): [RegionSpace, RegionSpa
 export function openMap<K extends MapKey, V>(
   memory: Memory,
   thread: number,
-  options: QuireMapOptions<K, V> & { readonly name: string },
+  options: QuireMapOptions<K, V> & MapPlace,
   forget: (map: QuireMap<K, V>) => void,
 ): QuireMap<K, V> {
   let spaces: OpenSpaces | undefined;
   const opened = QuireMap.open<K, V>(
     (settings) => {
-      spaces = openSpaces(memory, thread, options.name, settings);
+      spaces = openSpaces(memory, thread, options, settings);
       return spaces.map;
     },
     options,
@@ -120,11 +127,11 @@ export type OpenByteMap = PageMap & { close(): void };
 export function openByteMap(
   memory: Memory,
   thread: number,
-  options: PageMapOptions & { readonly name: string },
+  options: PageMapOptions & MapPlace,
   forget: (map: OpenByteMap) => void,
 ): OpenByteMap {
-  const { name, ...settings } = options;
-  const spaces = openSpaces(memory, thread, name, settings);
+  const { name, group, ...settings } = options;
+  const spaces = openSpaces(memory, thread, { name, group }, settings);
   const opened: OpenByteMap = Object.assign(spaces.map, {
     close: (): void => {
       spaces.close();

@@ -3,6 +3,7 @@
  * /proc/pressure/memory. While somebody listens, the totals are looked at ten times a window; an event comes at most once a
  * window and trigger.
  */
+import type { EventEmitter } from 'node:events';
 import { invalidArg, outOfRange } from '../base/errors.ts';
 import type { Pressure, StallMeter } from '../reclaim/pressure.ts';
 
@@ -71,8 +72,18 @@ export class PressureWatch {
     this.sampler = setInterval(() => this.meter.read(), SAMPLE_MS).unref();
   }
 
+  /** Watches while somebody listens to the event. */
+  follow(events: EventEmitter): void {
+    events.on('newListener', (name) => {
+      if (name === 'pressure') this.start();
+    });
+    events.on('removeListener', () => {
+      if (events.listenerCount('pressure') === 0) this.pause();
+    });
+  }
+
   /** Somebody listens. Does not keep the process alive. */
-  start(): void {
+  private start(): void {
     if (this.watcher !== undefined || this.armed.length === 0) return;
     const { some, full } = this.meter.read();
     const now = performance.now();
@@ -85,7 +96,7 @@ export class PressureWatch {
   }
 
   /** Nobody listens any more. */
-  pause(): void {
+  private pause(): void {
     clearInterval(this.watcher);
     this.watcher = undefined;
   }
@@ -116,4 +127,10 @@ export class PressureWatch {
     armed.quietUntilMs = now + trigger.windowMs;
     this.emit({ ...trigger, stalledMs, pressure });
   }
+}
+
+/** The machine's clock, the same in all threads, in microseconds. */
+export function stallClockUs(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e6 + nanoseconds / 1e3;
 }

@@ -18,6 +18,8 @@ import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
 import { setDirtyLimits } from '../page-cache/dirty-limits.ts';
 import { attachFiles } from '../page-cache/dirty-throttle.ts';
 import type { LeftDescriptors } from '../page-cache/inode.ts';
+import { groupOfRegion } from '../reclaim/group.ts';
+import { groupName } from '../reclaim/group-table.ts';
 import { StallMeter } from '../reclaim/pressure.ts';
 import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
@@ -35,13 +37,21 @@ import {
   regionsInUse,
 } from '../vm/region-table.ts';
 import { abandonThread, attachThread, clearPins, detachThread, liveThreads } from '../vm/thread-slot.ts';
+import { checkGroupName, checkName } from './arguments.ts';
 import { Descriptors } from './descriptors.ts';
 import { type OpenFileOptions, openRequest } from './file-descriptor.ts';
 import type { FileFlags } from './file-flags.ts';
 import { FileHost } from './file-host.ts';
-import { openByteMap, openMap } from './map-opener.ts';
+import { Group, type GroupOptions } from './group.ts';
+import { type MapPlace, openByteMap, openMap } from './map-opener.ts';
 import { type QuireOptions, type ResolvedOptions, resolveOptions } from './options.ts';
-import { type PressureEvent, type PressureTrigger, PressureWatch, resolveTriggers } from './pressure-watch.ts';
+import {
+  type PressureEvent,
+  type PressureTrigger,
+  PressureWatch,
+  resolveTriggers,
+  stallClockUs,
+} from './pressure-watch.ts';
 import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { collectStats, type QuireStats } from './stats.ts';
@@ -67,7 +77,10 @@ export interface RegionOptions {
   readonly size: number | string;
   /** Threads that open the same name share the region. Default: a region of its own. At most 120 bytes of UTF-8. */
   readonly name?: string;
-  /** Name under which the region's memory is accounted. Default 'default'. At most 31 bytes of UTF-8. */
+  /**
+   * Group that the region's memory is charged to (`quire.group`). Default 'default'. At most 31 bytes of UTF-8. A region
+   * that is there keeps its own.
+   */
   readonly group?: string;
   /**
    * How the region is read. 'sequential': pages go out and are compressed four at a time, which takes less memory; a
@@ -79,7 +92,6 @@ export interface RegionOptions {
 
 /** Started with the first file. */
 const FILE_DAEMONS: readonly FileRole[] = ['flusher', 'kcompactd'];
-const NAME_BYTES_MAX = 120;
 
 export interface QuireEvents {
   /** Threads were stalled for want of memory for as long as an option `pressure` names. */
@@ -117,7 +129,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     attachFiles(memory, new NodeFileIo());
     this.descriptors = new Descriptors(handle.channel, owns !== undefined, () => memory.checkAlive());
     this.files = new FileHost(memory, this.descriptors, handle.readaheadBytes);
-    this.meter = new StallMeter(memory.nodes[0].words, nowUs);
+    this.meter = new StallMeter(memory.nodes[0].words, stallClockUs);
     this.watch = new PressureWatch(this.meter, handle.pressure, (event) => this.emit('pressure', event));
     this.meetPressure();
   }
@@ -136,7 +148,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     this.meter.join();
     for (const node of this.memory.nodes) node.stalls = this.meter;
     // The typing of an emitter with named events leaves out the emitter's own.
-    followListeners(this as unknown as EventEmitter, this.watch);
+    this.watch.follow(this as unknown as EventEmitter);
   }
 
   /**
@@ -226,7 +238,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     if (size === undefined) throw invalidArg('size', "a number of bytes, or text like '10GiB'", options.size);
     if (size > REGION_BYTES_MAX) throw outOfRange('size', `at most ${REGION_BYTES_MAX}`, size);
     const name = checkName('name', options.name ?? '');
-    const group = checkName('group', options.group ?? 'default', L.GROUP_NAME_BYTES_MAX);
+    const group = checkGroupName(options.group);
     const access = checkAccess(options.access);
     const info = openRegion(this.memory, name === '' ? '' : `region:${name}`, chunksFor(size), group);
     if (!info.created && info.chunks !== chunksFor(size)) {
@@ -234,7 +246,8 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       throw outOfRange('size', `that of the open region '${name}'`, size);
     }
     if (access !== undefined || info.created) setAccess(this.memory.nodes[0], info.region, access ?? 'auto');
-    const region = new Region(this.owner, new RegionSpace(this.memory, info.region, size), name, size, group);
+    const charged = groupName(this.memory.nodes[0], groupOfRegion(this.memory.nodes[0], info.region));
+    const region = new Region(this.owner, new RegionSpace(this.memory, info.region, size), name, size, charged);
     this.children.add(region);
     return region;
   }
@@ -266,22 +279,24 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   }
 
   /** The map at the level of bytes, for layers that bring their own encoding (the server). */
-  byteMap(options: { readonly name?: string } & PageMapOptions = {}): PageMap & { close(): void } {
+  byteMap(
+    options: { readonly name?: string; readonly group?: string } & PageMapOptions = {},
+  ): PageMap & { close(): void } {
     this.checkOpen();
     const map = openByteMap(
       this.memory,
       threadId,
-      { ...options, name: checkName('name', options.name ?? '') },
+      { ...options, name: checkName('name', options.name ?? ''), group: checkGroupName(options.group) },
       (closed) => this.children.delete(closed),
     );
     this.children.add(map);
     return map;
   }
 
-  private checkMapOptions<K extends MapKey, V>(options: MapOptions<K, V>): QuireMapOptions<K, V> & { name: string } {
+  private checkMapOptions<K extends MapKey, V>(options: MapOptions<K, V>): QuireMapOptions<K, V> & MapPlace {
     if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
-    const { maxBytes, name, ...rest } = options;
-    const checked = { ...rest, name: checkName('name', name ?? '') };
+    const { maxBytes, name, group, ...rest } = options;
+    const checked = { ...rest, name: checkName('name', name ?? ''), group: checkGroupName(group) };
     if (maxBytes === undefined) return checked;
     const bytes = parseBytes(maxBytes);
     if (bytes === undefined) throw invalidArg('maxBytes', "a number of bytes, or text like '4GiB'", maxBytes);
@@ -302,6 +317,20 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     const block = takeIoBlock(this.memory, order);
     this.children.add({ close: () => giveIoBlock(this.memory, block.pfn) });
     return block.bytes.subarray(0, bytes);
+  }
+
+  /**
+   * The group of this name, for its figures and limits; regions, maps and files name their group when they are made. A name
+   * of at most 31 bytes of UTF-8. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_OUT_OF_MEMORY (64 groups).
+   */
+  group(name: string, options: GroupOptions = {}): Group {
+    this.checkOpen();
+    const checked = checkName('group', name, L.GROUP_NAME_BYTES_MAX);
+    const group = new Group(this.memory, checked, options, this.sharedHandle.budgetBytes, (closed) =>
+      this.children.delete(closed),
+    );
+    this.children.add(group);
+    return group;
   }
 
   /** Gauges and counters of the whole instance, under their /proc/vmstat names. */
@@ -415,6 +444,8 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
 export interface MapOptions<K extends MapKey, V> extends Omit<QuireMapOptions<K, V>, 'maxBytes'> {
   /** Bytes or '4GiB'. */
   readonly maxBytes?: number | string;
+  /** Group that the map's memory is charged to, as of a region. */
+  readonly group?: string;
 }
 
 interface OwnedParts {
@@ -435,29 +466,6 @@ function viewHandle(handle: QuireHandle): Node[] {
   } catch (error) {
     throw Object.assign(invalidArg('handle', "the 'handle' of an open Quire", handle), { cause: error });
   }
-}
-
-function checkName(what: string, name: unknown, bytesMax = NAME_BYTES_MAX): string {
-  if (typeof name !== 'string') throw invalidArg(what, 'a string', name);
-  const bytes = Buffer.byteLength(name);
-  if (bytes > bytesMax) throw outOfRange(`${what} length in bytes`, `at most ${bytesMax}`, bytes);
-  return name;
-}
-
-/** Pressure is watched while somebody listens. */
-function followListeners(events: EventEmitter, watch: PressureWatch): void {
-  events.on('newListener', (name) => {
-    if (name === 'pressure') watch.start();
-  });
-  events.on('removeListener', () => {
-    if (events.listenerCount('pressure') === 0) watch.pause();
-  });
-}
-
-/** The machine's clock, the same in all threads. */
-function nowUs(): number {
-  const [seconds, nanoseconds] = process.hrtime();
-  return seconds * 1e6 + nanoseconds / 1e3;
 }
 
 /** As few nodes as hold the budget, all the same size. */

@@ -61,7 +61,7 @@ export interface LeftDescriptors {
 
 export function openInode(memory: Memory, opening: InodeOpening): OpenedInode {
   const me = memory.nodes[0].thread;
-  const { region } = openRegion(memory, opening.name, FILE_CHUNKS, opening.group ?? 'default', L.REGION_FILE);
+  const { region } = openRegion(memory, opening.name, FILE_CHUNKS, opening.group, L.REGION_FILE);
   let inode: Int32Array | undefined;
   try {
     inode = controlWords(memory, region);
