@@ -55,7 +55,7 @@ export function checkStructures(world: World, thread: LogicalThread): void {
 export function checkRegions(world: World, thread: LogicalThread, isFull: boolean): void {
   for (const plan of world.plans) {
     if (plan.model.refs === 0) continue;
-    const { region } = openRegion(thread.memory, `region:${plan.name}`, chunksFor(plan.size));
+    const { region } = openRegion(thread.memory, `region:${plan.name}`, chunksFor(plan.size), plan.group);
     const space = new RegionSpace(thread.memory, region, plan.size);
     plan.model.settle((offset) => readPage(world, thread, space, plan, offset));
     if (isFull) {

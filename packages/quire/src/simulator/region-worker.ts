@@ -112,12 +112,12 @@ export class RegionWorker implements Actor {
     const { model } = plan;
     model.refs++;
     plan.opening++;
-    const info = openRegion(memory, `region:${plan.name}`, chunksFor(plan.size));
+    const info = openRegion(memory, `region:${plan.name}`, chunksFor(plan.size), plan.group);
     plan.opening--;
     if (info.created) setAccess(memory.nodes[0], info.region, plan.access);
     const space = new RegionSpace(memory, info.region, plan.size);
     const owner = { memory, forget: () => void closeRegion(memory, info.region) };
-    const opened = { plan, model, space, region: new Region(owner, space, plan.name, plan.size, 'default') };
+    const opened = { plan, model, space, region: new Region(owner, space, plan.name, plan.size, plan.group) };
     this.opened.set(plan, opened);
     return opened;
   }

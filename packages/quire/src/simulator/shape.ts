@@ -16,6 +16,8 @@ export interface Shape {
   /** Pages the workload uses, as a share of the frames. */
   readonly pagesShare: number;
   readonly regions: number;
+  /** Groups with limits that the regions are charged to. */
+  readonly groups: number;
   readonly faults: FaultRates;
   /** Points between two preemptions, on average; 0: none. */
   readonly preemptEvery: number;
@@ -50,6 +52,7 @@ export function drawShape(random: Random): Shape {
     hasMap: random.chance(0.7),
     pagesShare: room * random.pick([0.5, 0.8, 1, 1.1]),
     regions: random.between(2, 5),
+    groups: random.pick([0, 0, 1, 2, 3]),
     faults: {
       read: isFaulty ? random.pick([0.002, 0.02, 0.1]) : 0,
       write: isFaulty ? random.pick([0.005, 0.05, 0.3]) : 0,
@@ -70,7 +73,7 @@ export function describeShape(shape: Shape): string {
   const faults = `read faults ${shape.faults.read}, write faults ${shape.faults.write}`;
   return (
     `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.kcompressd} kcompressd, ` +
-    `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, ${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
+    `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
     `preempted every ${shape.preemptEvery}`
   );
 }

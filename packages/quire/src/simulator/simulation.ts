@@ -4,6 +4,7 @@
  * its seed and its number of steps.
  */
 import { setCompaction } from '../compaction/policy.ts';
+import { DEFAULT_GROUP_NAME } from '../reclaim/group-table.ts';
 import { ACCESS_HINTS } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
@@ -11,6 +12,7 @@ import { regionsInUse } from '../vm/region-table.ts';
 import { checkMap, checkRegions, checkStructures } from './checks.ts';
 import { CompactionActor } from './compaction-actor.ts';
 import { CopyActor, kcompressdActor, kcopydActor, kswapdActor, SwapOutActor, TierActor } from './daemon-actors.ts';
+import { GroupActor } from './group-actor.ts';
 import { isAnyLocked, type LogicalThread } from './logical-thread.ts';
 import { MapModel } from './map-model.ts';
 import { MapWorker } from './map-worker.ts';
@@ -104,6 +106,7 @@ class Simulation {
     try {
       this.checker = this.world.addThread('checker');
       setCompaction(this.world.nodes, shape.compaction);
+      if (shape.groups > 0) this.actors.push(new GroupActor(this.world, this.world.addThread('groups'), shape.groups));
       this.planRegions();
       this.addActors();
     } catch (error) {
@@ -128,6 +131,7 @@ class Simulation {
         groupChunks,
         size,
         access: random.pick(ACCESS_HINTS),
+        group: random.pick([DEFAULT_GROUP_NAME, ...world.groups.map((group) => group.name)]),
         model: new RegionModel(name, size),
         isClosing: false,
         opening: 0,

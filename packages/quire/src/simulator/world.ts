@@ -10,10 +10,12 @@ import { CHUNK_BYTES, PAGE_BYTES } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { SEGMENT_BYTES } from '../swap/file-segments.ts';
 import type { Access } from '../vm/access.ts';
+import { isWithinLimit } from '../vm/group-check.ts';
 import { formatInstance } from '../vm/instance.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { Content } from './content.ts';
 import { FaultyDevice } from './faulty-device.ts';
+import type { GroupPlan } from './group-actor.ts';
 import { isPageSpoilt, LogicalThread } from './logical-thread.ts';
 import { forEachPage, type RegionModel } from './page-model.ts';
 import { armPreemption, pausePreemption } from './preemption.ts';
@@ -52,6 +54,7 @@ export interface RegionPlan {
   readonly groupChunks: number;
   readonly size: number;
   readonly access: Access;
+  readonly group: string;
   model: RegionModel;
   /** Its last user is closing it. */
   isClosing: boolean;
@@ -76,6 +79,7 @@ export class World {
   readonly device: FaultyDevice | undefined;
   readonly memories: WebAssembly.Memory[];
   readonly plans: RegionPlan[] = [];
+  readonly groups: GroupPlan[] = [];
   readonly threads: LogicalThread[] = [];
   tick = 0;
   /** Where the steps under way are at work: others that get in between often go there too. */
@@ -107,7 +111,7 @@ export class World {
       poolShare: shape.poolShare,
       fileBytes: hasFile ? shape.fileBytes : 0,
       kcompressd: shape.kcompressd,
-      areas: shape.workers + 6 + shape.kcompressd,
+      areas: shape.workers + 7 + shape.kcompressd,
     });
   }
 
@@ -172,6 +176,11 @@ export class World {
 
   /** Cheap checks, after every step. Nobody is inside the core. */
   checkCounts(): void {
+    for (const plan of this.groups) {
+      const isWithin = isWithinLimit(this.nodes[0], plan.group);
+      if (plan.isWithin && !isWithin) throw new Error(`group ${plan.name} is above its limit`);
+      plan.isWithin = isWithin;
+    }
     for (const node of this.nodes) {
       const { words } = node;
       if (words[L.H_LOCK] !== 0) throw new Error(`node lock is held by thread ${words[L.H_LOCK]} after its step`);
