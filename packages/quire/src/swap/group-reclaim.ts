@@ -1,10 +1,13 @@
 /**
  * Reclaim at a group's limit (try_to_free_mem_cgroup_pages): a thread that was refused a page takes pages of the same group,
- * from its lists alone, on the node it is at first, then on the others, in bounded rounds. Pages of other groups stay where
+ * from its lists alone, of the node where it has most, in bounded rounds. Pages of other groups stay where
  * they are. What counts is the group's own figure: a frame freed, or a page kept raw, which is swapped from then on.
  */
+import { LRU_ACTIVE, LRU_INACTIVE } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
 import { hasGroupRoom } from '../reclaim/group.ts';
+import { lruBlockAt, lruSize } from '../reclaim/lru.ts';
 import { pauseForOthers, waitForWriteback } from './direct-reclaim.ts';
 import type { Reclaimer } from './reclaimer.ts';
 
@@ -15,15 +18,15 @@ const WAITING_ROUNDS_MAX = 1000;
 const WRITEBACK_WAITS_MAX = 1000;
 const ROUNDS_MAX = 4096;
 
-/** True once the group may have `pages` more. `first` is the node to begin with. */
-export function reclaimGroup(reclaimers: readonly Reclaimer[], first: number, group: number, pages: number): boolean {
-  const { node } = reclaimers[first];
+/** True once the group may have `pages` more. */
+export function reclaimGroup(reclaimers: readonly Reclaimer[], group: number, pages: number): boolean {
+  const [{ node }] = reclaimers;
   let idle = 0;
   let waited = 0;
   let waitedForFiles = 0;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (hasGroupRoom(node, group, pages)) return true;
-    if (reclaimGroupOnce(reclaimers, first, group)) {
+    if (reclaimGroupOnce(reclaimers, group)) {
       idle = 0;
       continue;
     }
@@ -41,12 +44,22 @@ export function reclaimGroup(reclaimers: readonly Reclaimer[], first: number, gr
   return hasGroupRoom(node, group, pages);
 }
 
-/** One round on the first node that gains by it. False when none did. */
-export function reclaimGroupOnce(reclaimers: readonly Reclaimer[], first: number, group: number): boolean {
+/** One round where the group has most pages, or else on the first node after it that gains by one. False when none did. */
+export function reclaimGroupOnce(reclaimers: readonly Reclaimer[], group: number): boolean {
+  let first = 0;
+  for (let n = 1; n < reclaimers.length; n++) {
+    if (pagesOnLists(reclaimers[n].node, group) > pagesOnLists(reclaimers[first].node, group)) first = n;
+  }
   for (let i = 0; i < reclaimers.length; i++) {
     if (reclaimers[(first + i) % reclaimers.length].groupRound(group)) return true;
   }
   return false;
+}
+
+/** Read without the lock: a hint. */
+function pagesOnLists(node: Node, group: number): number {
+  const block = lruBlockAt(group);
+  return lruSize(node, block, LRU_INACTIVE) + lruSize(node, block, LRU_ACTIVE);
 }
 
 function waitForFiles(reclaimers: readonly Reclaimer[]): boolean {

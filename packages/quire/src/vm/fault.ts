@@ -120,7 +120,7 @@ function faultWriteLoop(
     const fresh = pfn === OVER_LIMIT ? pfn : allocPageLocked(node, group, gfp, exists ? reserve : 0);
     if (fresh === NO_PFN || fresh === OVER_LIMIT) {
       node.unlock();
-      if (fresh === OVER_LIMIT) isGroupFull = !makeRoom(memory, n, group, exists && !isGroupFull);
+      if (fresh === OVER_LIMIT) isGroupFull = !makeRoom(memory, group, exists && !isGroupFull);
       else if (exists && !isFull) isFull = !reclaimDirect(memory.reclaimers[n], 1);
       else needMemory(memory, n, 1);
       continue;
@@ -135,9 +135,9 @@ function faultWriteLoop(
 }
 
 /** Room for one page in the group. False when there is none, but the reserve may help. */
-function makeRoom(memory: Memory, n: number, group: number, hasReserve: boolean): boolean {
-  if (hasReserve) return makeGroupRoom(memory, n, group, 1);
-  needGroupRoom(memory, n, group, 1);
+function makeRoom(memory: Memory, group: number, hasReserve: boolean): boolean {
+  if (hasReserve) return makeGroupRoom(memory, group, 1);
+  needGroupRoom(memory, group, 1);
   return true;
 }
 
@@ -168,7 +168,7 @@ export function faultRead(memory: Memory, n: number, region: number, chunk: numb
   const done = promote(memory, n, region, chunk, page, group);
   if (done !== OVER_LIMIT) return done === PROMOTED;
   Atomics.add(memory.nodes[0].words, groupAt(group) + L.G_REFUSED, 1);
-  if (!reclaimGroupOnce(memory.reclaimers, n, group)) return false;
+  if (!reclaimGroupOnce(memory.reclaimers, group)) return false;
   return promote(memory, n, region, chunk, page, group) === PROMOTED;
 }
 

@@ -14,14 +14,14 @@ import type { Memory } from './memory.ts';
 const SHRINK_TURNS_MAX = 1000;
 
 /** Makes room for `pages` pages of the group. False when none of its own can go. No lock held. */
-export function makeGroupRoom(memory: Memory, n: number, group: number, pages: number): boolean {
+export function makeGroupRoom(memory: Memory, group: number, pages: number): boolean {
   Atomics.add(memory.nodes[0].words, groupAt(group) + L.G_REFUSED, 1);
-  return reclaimGroup(memory.reclaimers, n, group, pages);
+  return reclaimGroup(memory.reclaimers, group, pages);
 }
 
 /** As `makeGroupRoom`. Throws ERR_QUIRE_OUT_OF_MEMORY when none of its own can go. */
-export function needGroupRoom(memory: Memory, n: number, group: number, pages: number): void {
-  if (makeGroupRoom(memory, n, group, pages)) return;
+export function needGroupRoom(memory: Memory, group: number, pages: number): void {
+  if (makeGroupRoom(memory, group, pages)) return;
   throw groupFull(memory, group);
 }
 
@@ -65,7 +65,7 @@ export function shrinkGroup(memory: Memory, group: number): boolean {
   const usedAt = groupAt(group) + L.G_PAGES;
   for (let turn = 0; turn < SHRINK_TURNS_MAX; turn++) {
     const before = Atomics.load(node.words, usedAt);
-    if (reclaimGroup(memory.reclaimers, turn % memory.nodes.length, group, 0)) return true;
+    if (reclaimGroup(memory.reclaimers, group, 0)) return true;
     if (Atomics.load(node.words, usedAt) >= before) return false;
   }
   return false;
