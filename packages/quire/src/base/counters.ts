@@ -66,6 +66,9 @@ export const COUNTER_NAMES = [
   'file_write_errors',
   'file_corrupt',
   'swap_full',
+  'swap_alloc_failed',
+  'swap_slots_stolen',
+  'swap_cache_reclaimed',
   'optimistic_retries',
 ] as const;
 

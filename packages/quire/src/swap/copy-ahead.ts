@@ -26,11 +26,13 @@ import { GFP_NOWARN } from '../page-alloc/gfp.ts';
 import { isSwapDear } from '../reclaim/group.ts';
 import { groupsOnLists, nextGroupLocked } from '../reclaim/group-turn.ts';
 import { lruBlockAt, lruSizeOfAll, lruTail } from '../reclaim/lru.ts';
+import { dropCleanCopyLocked } from './clean-copy.ts';
 import { fillByteOf } from './reclaimer.ts';
+import { allocSlotLocked } from './slot-alloc.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked } from './storage.ts';
-import { COMPRESS_BATCH, compressBatch, dropCleanCopyLocked } from './swap-out.ts';
-import { allocSlotLocked, NO_SLOT, sequenceAt, slotWordLocked } from './swap-table.ts';
+import { COMPRESS_BATCH, compressBatch } from './swap-out.ts';
+import { NO_SLOT, sequenceAt, slotWordLocked } from './swap-table.ts';
 import { zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
 
 /** Copies are made of one page in so many of the inactive list. */

@@ -12,6 +12,7 @@
  *   RAW     pfn                      incompressible, kept as a whole frame
  *   FILE    granule                  in the file tier, at 256 · granule bytes
  *   LOST    error                    the only copy was damaged or could not be read back: readers get the error
+ *           3                        bad: nobody owns the slot, and it is never handed out
  *   EMPTY   –                        owned, nothing behind it: the page is resident and its clean copy was dropped
  *
  * CACHED: a resident page keeps this slot as its clean copy. The storage may be dropped (the slot becomes EMPTY)
@@ -33,6 +34,7 @@ export const SLOT_CACHED = 1 << 31;
 
 export const LOST_CORRUPT = 1;
 export const LOST_IO = 2;
+const LOST_BAD = 3;
 
 export function slotWord(tag: number, payload: number): number {
   return (payload << PAYLOAD_SHIFT) | tag;
@@ -49,6 +51,9 @@ export function payloadOf(word: number): number {
 export function isCached(word: number): boolean {
   return word < 0;
 }
+
+/** Nobody owns the slot and nobody ever will (markBadLocked). */
+export const SLOT_BAD = slotWord(SLOT_LOST, LOST_BAD);
 
 /** Names for messages, traces and stats, by tag. */
 export const SLOT_TAG_NAMES = ['free', 'frame', 'zero', 'compressed', 'raw', 'file', 'lost', 'empty'] as const;

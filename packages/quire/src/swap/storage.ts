@@ -9,8 +9,9 @@ import { assert } from '../base/assert.ts';
 import type { Pfn, SlotIndex } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { fileFreeLocked } from './file-segments.ts';
+import { freeSlotLocked } from './slot-free.ts';
 import * as W from './slot-word.ts';
-import { bumpSequenceLocked, freeSlotLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
+import { bumpSequenceLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { zsFreeLocked } from './zs-pool.ts';
 
 /**

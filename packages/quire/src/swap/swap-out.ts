@@ -59,16 +59,11 @@ import {
 } from '../reclaim/lru.ts';
 import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
+import { allocRunLocked, allocSlotLocked } from './slot-alloc.ts';
+import { freeSlotLocked } from './slot-free.ts';
 import * as W from './slot-word.ts';
-import { attachStorageLocked, dropSlotLocked } from './storage.ts';
-import {
-  allocRunLocked,
-  allocSlotLocked,
-  freeSlotLocked,
-  NO_SLOT,
-  setSlotWordLocked,
-  slotWordLocked,
-} from './swap-table.ts';
+import { attachStorageLocked } from './storage.ts';
+import { NO_SLOT, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { freezeGroupLocked, thawGroupLocked } from './unit.ts';
 import { OBJECT_HEADER_BYTES, zsAllocLocked, zsAllocUnitLocked, zsWriteLocked } from './zs-pool.ts';
 
@@ -369,14 +364,6 @@ function endRescue(node: Node, pfn: Pfn, slot: SlotIndex): void {
   // After the slot forgot the frame: whoever loads the new version does not find the frame by it any more.
   bumpVersionLocked(node, pfn);
   node.words[L.H_INFLIGHT]--;
-}
-
-/** The clean copy of a mapped page is out of date: slot and storage go. */
-export function dropCleanCopyLocked(node: Node, pfn: Pfn): void {
-  const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
-  dropSlotLocked(node, slot);
-  Atomics.store(node.words, node.slotAt + pfn, 0);
-  node.words[L.H_CLEAN_COPIES]--;
 }
 
 /**

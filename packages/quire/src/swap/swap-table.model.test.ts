@@ -10,18 +10,11 @@ import { allocTableLocked, freeTableLocked, SLAB_2K, SLAB_512 } from '../page-al
 import { shadowByteAt } from '../reclaim/working-set.ts';
 import { createTestInstance, locked } from '../testing/test-instance.ts';
 import { detachThread } from '../vm/thread-slot.ts';
+import { allocRunLocked, allocSlotLocked } from './slot-alloc.ts';
+import { freeSlotLocked } from './slot-free.ts';
 import { SLOT_EMPTY, SLOT_FRAME, SLOT_FREE, slotWord } from './slot-word.ts';
-import {
-  allocRunLocked,
-  allocSlotLocked,
-  checkSwapTable,
-  freeSlotLocked,
-  NO_SLOT,
-  peekSlot,
-  sequenceAt,
-  setSlotWordLocked,
-  slotWordLocked,
-} from './swap-table.ts';
+import { checkSwapTable } from './swap-check.ts';
+import { NO_SLOT, peekSlot, sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 
 function alloc(node: Node, payload: number): SlotIndex {
   return locked(node, () => allocSlotLocked(node, slotWord(SLOT_EMPTY, payload), GFP_RECLAIM));

@@ -42,13 +42,15 @@ import {
   OVER_LIMIT,
 } from '../reclaim/group.ts';
 import { lruAddLocked } from '../reclaim/lru.ts';
+import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
 import { wantsCopies } from '../swap/copy-ahead.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
 import { reclaimGroupOnce } from '../swap/group-reclaim.ts';
+import { freeSlotLocked } from '../swap/slot-free.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
-import { dropCleanCopyLocked, rescueLocked } from '../swap/swap-out.ts';
-import { freeSlotLocked, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
+import { rescueLocked } from '../swap/swap-out.ts';
+import { sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import { isReadInSequence } from './access.ts';
 import { makeGroupRoom, needGroupRoom } from './group-limit.ts';
 import type { Memory } from './memory.ts';

@@ -23,7 +23,7 @@ import type { Pfn } from '../base/units.ts';
 import { checkBuddy } from '../page-alloc/buddy.ts';
 import { checkLru } from '../reclaim/lru.ts';
 import { checkFileSegments } from '../swap/file-segments.ts';
-import { checkSwapTable } from '../swap/swap-table.ts';
+import { checkSwapTable } from '../swap/swap-check.ts';
 
 /** Throws AssertionError when a structure is damaged or a count is wrong. */
 export function checkNode(node: Node): void {

@@ -24,9 +24,9 @@ import { QuireError } from '../base/errors.ts';
 import { NO_PFN, PAGE_WORDS, type Pfn } from '../base/units.ts';
 import { GFP_NOWAIT } from '../page-alloc/gfp.ts';
 import { allocLocked, drainCachesLocked, freeLocked } from '../page-alloc/page-allocator.ts';
+import { releaseThreadClusterLocked } from '../swap/cluster.ts';
 import { commitLocked } from '../swap/file-segments.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
-import { releaseThreadClusterLocked } from '../swap/swap-table.ts';
 
 /**
  * Takes a free slot in all nodes and binds the views to it. Throws ERR_QUIRE_OUT_OF_MEMORY when no slot or no area is

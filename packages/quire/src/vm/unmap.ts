@@ -17,9 +17,10 @@ import {
 } from '../page-table/page-table.ts';
 import { freeLeafIfEmptyLocked, removeFolioLocked } from '../reclaim/folio.ts';
 import { lruRemoveLocked } from '../reclaim/lru.ts';
+import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
-import { cancelLocked, dropCleanCopyLocked } from '../swap/swap-out.ts';
+import { cancelLocked } from '../swap/swap-out.ts';
 import { slotWordLocked } from '../swap/swap-table.ts';
 import type { Memory } from './memory.ts';
 
