@@ -23,7 +23,7 @@ import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import { NO_PFN, type Pfn, type SlotIndex } from '../base/units.ts';
 import { GFP_NOWARN } from '../page-alloc/gfp.ts';
-import { isSwapDear } from '../reclaim/group.ts';
+import { hasSwapRoom, isSwapDear } from '../reclaim/group.ts';
 import { groupsOnLists, nextGroupLocked } from '../reclaim/group-turn.ts';
 import { lruBlockAt, lruSizeOfAll, lruTail } from '../reclaim/lru.ts';
 import { dropCleanCopyLocked } from './clean-copy.ts';
@@ -106,7 +106,7 @@ export function beginCopiesLocked(node: Node, batch: CopyBatch): void {
     if (words[node.slotAt + pfn] !== 0 || words[node.touchAt + pfn] !== 0) continue;
     if (isSwapDear(node, groupOf(node, pfn))) continue;
     if (!freezeLocked(node, pfn)) continue; // pinned
-    const slot = allocSlotLocked(node, PENDING, GFP_NOWARN);
+    const slot = allocSlotLocked(node, PENDING, GFP_NOWARN, groupOf(node, pfn));
     if (slot !== NO_SLOT) {
       // Before the thaw: whoever pins the frame afterwards finds that it has a copy.
       Atomics.store(words, node.slotAt + pfn, slot + 1);
@@ -117,7 +117,7 @@ export function beginCopiesLocked(node: Node, batch: CopyBatch): void {
       batch.sequences[batch.count++] = words[sequenceAt(slot)];
     }
     thawLocked(node, pfn, 0);
-    if (slot === NO_SLOT) return;
+    if (slot === NO_SLOT && hasSwapRoom(node, groupOf(node, pfn))) return;
   }
 }
 

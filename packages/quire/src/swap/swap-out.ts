@@ -16,6 +16,7 @@
 import {
   bumpVersionLocked,
   freezeLocked,
+  groupOf,
   isSequential,
   KIND_COMPRESSING,
   KIND_MASK,
@@ -136,6 +137,7 @@ function isolateFromLocked(
 ): boolean {
   const block = lruBlockAt(group);
   const scanEnd = result.scanned + scanMax;
+  let isSwapShut = false;
   refillInactiveLocked(node, block, Math.min(limit * 2, scanMax));
   while (result.scanned < scanEnd && result.isolated + result.freed < limit) {
     const pfn = lruTail(node, block, LRU_INACTIVE);
@@ -149,15 +151,21 @@ function isolateFromLocked(
       lruAddLocked(node, pfn, LRU_INACTIVE); // pinned
       node.counters[C.pgrotated]++;
     } else if (kindOf(node, pfn) === KIND_PAGECACHE) evictOrRotateLocked(node, pfn, result);
+    else if (isSwapShut && node.words[node.slotAt + pfn] === 0) keepLocked(node, pfn);
     else if (isSequential(node, pfn) && unmapUnitLocked(node, pfn, out, result)) continue;
     else if (!unmapLocked(node, pfn, out, result)) {
-      thawLocked(node, pfn, 0);
-      lruAddLocked(node, pfn, LRU_ACTIVE);
-      // No slot to be had: scanning on would find the same, but for what needs none, when only the group has no more.
-      if (hasSwapRoom(node, group)) return false;
+      keepLocked(node, pfn);
+      if (hasSwapRoom(node, group)) return false; // no slot to be had: scanning on would find the same
+      isSwapShut = true; // the group may have no more: what needs none may still go
     }
   }
   return true;
+}
+
+/** A frozen page that finds no slot. */
+function keepLocked(node: Node, pfn: Pfn): void {
+  thawLocked(node, pfn, 0);
+  lruAddLocked(node, pfn, LRU_ACTIVE);
 }
 
 /** A frozen folio of a file: free, or at the head of its list again because it has to be written first. */
@@ -193,7 +201,7 @@ function unmapLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResul
     }
     setSlotWordLocked(node, slot, W.slotWord(W.SLOT_FRAME, pfn));
   } else {
-    slot = allocSlotLocked(node, W.slotWord(W.SLOT_FRAME, pfn), GFP_RECLAIM);
+    slot = allocSlotLocked(node, W.slotWord(W.SLOT_FRAME, pfn), GFP_RECLAIM, groupOf(node, pfn));
     if (slot === NO_SLOT) return false;
     words[node.slotAt + pfn] = slot + 1;
   }
@@ -204,20 +212,20 @@ function unmapLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResul
   return true;
 }
 
-const group = new Int32Array(UNIT_PAGES);
+const unit = new Int32Array(UNIT_PAGES);
 
 /** The frozen page and its three neighbours leave the page table, if they can go as a unit. False with nothing changed. */
 function unmapUnitLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResult): boolean {
   const { words } = node;
-  if (result.isolated + UNIT_PAGES > out.length || !freezeGroupLocked(node, pfn, group)) return false;
-  const base = allocRunLocked(node, group, GFP_RECLAIM);
+  if (result.isolated + UNIT_PAGES > out.length || !freezeGroupLocked(node, pfn, unit)) return false;
+  const base = allocRunLocked(node, unit, GFP_RECLAIM, groupOf(node, pfn));
   if (base === NO_SLOT) {
-    thawGroupLocked(node, pfn, group, UNIT_PAGES);
+    thawGroupLocked(node, pfn, unit, UNIT_PAGES);
     node.counters[C.thp_swpout_fallback]++;
     return false;
   }
   for (let i = 0; i < UNIT_PAGES; i++) {
-    const page = group[i] as Pfn;
+    const page = unit[i] as Pfn;
     if (page !== pfn) lruRemoveLocked(node, page);
     words[node.slotAt + page] = base + i + 1;
     leavePageTable(node, page, words[node.ownerAt + page], (base + i) as SlotIndex);

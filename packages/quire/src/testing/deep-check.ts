@@ -10,6 +10,7 @@ import { assert } from '../base/assert.ts';
 import { PAGE_WORDS, type Pfn, type SlotIndex } from '../base/units.ts';
 import { checkFiles } from '../page-cache/file-check.ts';
 import { findLeaf, isFile, nextLeafChunk } from '../page-table/page-table.ts';
+import { groupOfRegion } from '../reclaim/group.ts';
 import { SIZE_CLASSES } from '../swap/size-classes.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
@@ -51,6 +52,12 @@ function walkRegion(node: Node, region: number, owners: Owners): void {
         const pfn = frameFromPte(pte);
         assert(F.kindOf(node, pfn) === F.KIND_REGION, 'entry names a mapped frame', pfn, F.kindOf(node, pfn));
         assert(node.words[node.ownerAt + pfn] === leaf + page, 'frame names its entry', pfn, leaf + page);
+        assert(
+          F.groupOf(node, pfn) === groupOfRegion(node, region),
+          'page is charged to its region’s group',
+          pfn,
+          region,
+        );
         continue;
       }
       assert(isSwapped(pte), 'entry is present or swapped', pte);

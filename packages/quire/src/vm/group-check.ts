@@ -1,4 +1,4 @@
-/** The counts of the groups against a walk over all frames, O(everything): for tests, and for `close`. No thread may be at work. */
+/** The counts of the groups against a walk over all frames and slots, O(everything): for tests, and for `close`. No thread may be at work. */
 import {
   FRAME_CHARGED,
   FRAME_GROUP_MASK,
@@ -18,12 +18,17 @@ import type { Pfn } from '../base/units.ts';
 import { regionAt } from '../page-table/page-table.ts';
 import { DEFAULT_GROUP, GROUP_RESERVE_PAGES, groupAt, groupOfRegion } from '../reclaim/group.ts';
 import { isGroupUsed } from '../reclaim/group-table.ts';
+import { checkSwapTable } from '../swap/swap-check.ts';
 
 /** Throws AssertionError when a count is wrong, or a frame is charged that should not be. */
 export function checkGroups(nodes: readonly Node[]): void {
   const pages = new Array<number>(L.GROUPS_MAX).fill(0);
   const regions = new Array<number>(L.GROUPS_MAX).fill(0);
-  for (const node of nodes) countFrames(node, pages);
+  const slots = new Array<number>(L.GROUPS_MAX).fill(0);
+  for (const node of nodes) {
+    countFrames(node, pages);
+    for (const [group, used] of checkSwapTable(node).entries()) slots[group] += used;
+  }
   const [home] = nodes;
   for (let region = 0; region < L.REGIONS_MAX; region++) {
     if (home.words[regionAt(region) + L.R_STATE] !== 0) regions[groupOfRegion(home, region)]++;
@@ -34,7 +39,8 @@ export function checkGroups(nodes: readonly Node[]): void {
     assert(charged === pages[group], 'pages of a group and frames charged to it', group, charged - pages[group]);
     assert(charged <= home.words[at + L.G_PEAK_PAGES], 'peak of a group', group, charged);
     assert(home.words[at + L.G_USES] >= regions[group], 'uses of a group', group, regions[group]);
-    assert(home.words[at + L.G_SWAP_PAGES] >= 0, 'swap pages of a group', group, home.words[at + L.G_SWAP_PAGES]);
+    const swapped = home.words[at + L.G_SWAP_PAGES];
+    assert(swapped === slots[group], 'slots of a group and those charged to it', group, swapped - slots[group]);
   }
   assert(isGroupUsed(home, DEFAULT_GROUP), 'the default group is always there');
 }
