@@ -162,7 +162,10 @@ export function relistFreedLocked(node: Node, cluster: number, descriptor: numbe
   const length = 1 << clusterOrder(node, descriptor);
   const hasRun = isRunFree(node.words, node.words[descriptor + D_TABLE] + (index & -length), length);
   const next = hasRun ? STATE_PARTIAL : STATE_FRAGMENTED;
-  if (clusterState(node, descriptor) === next) return;
+  const state = clusterState(node, descriptor);
+  if (state === next) return;
+  // The only free slot: whoever takes the cluster need not look for it.
+  if (state === STATE_FULL) node.words[descriptor + D_HINT] = index;
   unlink(node, descriptor);
   link(node, cluster, descriptor, next);
 }

@@ -82,7 +82,8 @@ export function allocSlotLocked(node: Node, word: number, gfp: number, group = D
   words[descriptor + D_HINT] = (index + 1) & INDEX_MASK;
   words[L.H_SLOTS_USED]++;
   bumpSequenceLocked(node, slot);
-  Atomics.store(words, words[descriptor + D_TABLE] + index, word);
+  // A plain store: it cannot overtake the sequence, and the entry that will name the slot is stored atomically.
+  words[words[descriptor + D_TABLE] + index] = word;
   if (isStolen) {
     if (ownerCode(node, descriptor) === MIXED) noteGroupLocked(node, descriptor, index, group);
     relistTakenLocked(node, cluster, descriptor);
@@ -122,7 +123,7 @@ export function allocRunLocked(node: Node, pfns: Int32Array, gfp: number, group 
   words[L.H_SLOTS_USED] += length;
   for (let i = 0; i < length; i++) {
     bumpSequenceLocked(node, (base + i) as SlotIndex);
-    Atomics.store(words, words[descriptor + D_TABLE] + index + i, slotWord(SLOT_FRAME, pfns[i]));
+    words[words[descriptor + D_TABLE] + index + i] = slotWord(SLOT_FRAME, pfns[i]);
   }
   return base;
 }

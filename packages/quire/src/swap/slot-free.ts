@@ -41,7 +41,7 @@ function endUse(node: Node, slot: SlotIndex, word: number): number {
   const index = slot & INDEX_MASK;
   const at = words[descriptor + D_TABLE] + index;
   assert(words[at] !== SLOT_FREE && words[at] !== SLOT_BAD, 'slot freed twice', slot);
-  Atomics.store(words, at, word);
+  words[at] = word; // the sequence moves after it: a plain store cannot pass an atomic one
   bumpSequenceLocked(node, slot);
   node.bytes[shadowByteAt(node, slot)] = 0;
   words[L.H_SLOTS_USED]--;
