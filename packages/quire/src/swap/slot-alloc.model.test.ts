@@ -169,6 +169,20 @@ describe('slot allocation', () => {
     scene.finish();
   });
 
+  it('a chunk that was full is used again before another is begun', () => {
+    const scene = new SlotScene(1);
+    const { words } = scene.node;
+    const bases = Array.from({ length: L.CLUSTER_CHUNK + 1 }, () => scene.alloc(0, 9, 0));
+    assert.equal(bases[L.CLUSTER_CHUNK] >>> 9, L.CLUSTER_CHUNK, 'the second chunk');
+    for (let i = 0; i < L.CLUSTER_SLOTS; i++) scene.free(0, (bases[40] + i) as SlotIndex);
+    scene.check();
+    assert.equal(scene.alloc(0, 9, 0), bases[40]);
+    for (let i = 0; i < L.CLUSTER_SLOTS; i++) scene.free(0, (bases[L.CLUSTER_CHUNK] + i) as SlotIndex);
+    scene.check();
+    assert.equal(words[L.CLUSTER_ROOTS_AT + 1], 0, 'it went with its last cluster');
+    scene.finish();
+  });
+
   it('asks for no run that is none', () => {
     const { node } = new SlotScene(1);
     node.lock();
