@@ -10,6 +10,8 @@ export interface Shape {
   readonly hasSwap: boolean;
   readonly fileBytes: number;
   readonly poolShare: number;
+  /** Slots of a node, as a share of its frames; 0: as many as there may be. */
+  readonly slotsShare: number;
   readonly kcompressd: number;
   readonly workers: number;
   readonly hasMap: boolean;
@@ -47,6 +49,7 @@ export function drawShape(random: Random): Shape {
     hasSwap,
     fileBytes,
     poolShare: hasFile ? random.pick([0.05, 0.2, 0.5, 0.8]) : 1,
+    slotsShare: random.pick([0, 0, 0, 0.3, 1]),
     kcompressd: random.between(0, 2),
     workers: random.between(1, 3),
     hasMap: random.chance(0.7),
@@ -72,7 +75,7 @@ export function describeShape(shape: Shape): string {
   const file = shape.fileBytes === 0 ? 'no file' : `file ${shape.fileBytes / MIB} MiB, pool ${shape.poolShare}`;
   const faults = `read faults ${shape.faults.read}, write faults ${shape.faults.write}`;
   return (
-    `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.kcompressd} kcompressd, ` +
+    `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.slotsShare === 0 ? '' : `slots × ${shape.slotsShare}, `}${shape.kcompressd} kcompressd, ` +
     `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
     `preempted every ${shape.preemptEvery}`
   );

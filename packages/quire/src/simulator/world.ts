@@ -106,13 +106,16 @@ export class World {
     this.device = hasFile
       ? new FaultyDevice(random, shape.faults, bytesPerNode, interrupt, () => this.tick)
       : undefined;
-    formatInstance(this.memories, (memory) => instantiateKernel(KERNEL, memory), {
+    const nodes = formatInstance(this.memories, (memory) => instantiateKernel(KERNEL, memory), {
       hasSwap: shape.hasSwap,
       poolShare: shape.poolShare,
       fileBytes: hasFile ? shape.fileBytes : 0,
       kcompressd: shape.kcompressd,
       areas: shape.workers + 7 + shape.kcompressd,
     });
+    if (shape.hasSwap && shape.slotsShare > 0) {
+      for (const node of nodes) node.words[L.H_SLOTS_MAX] = Math.floor(shape.slotsShare * node.frames);
+    }
   }
 
   addThread(name: string): LogicalThread {

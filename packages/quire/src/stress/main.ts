@@ -25,6 +25,7 @@ const SHOWN = [
   'file_writes',
   'file_segments_cleaned',
   'swap_full',
+  'swap_alloc_failed',
   'pgsteal_file',
   'nr_written',
   'compact_stall',

@@ -19,16 +19,20 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { pteFromFolio, pteFromFrame } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
+import { C } from '../base/counters.ts';
 import type { Pfn } from '../base/units.ts';
 import { checkBuddy } from '../page-alloc/buddy.ts';
 import { checkLru } from '../reclaim/lru.ts';
 import { checkFileSegments } from '../swap/file-segments.ts';
 import { checkSwapTable } from '../swap/swap-check.ts';
+import { sumCounter } from './thread-slot.ts';
 
 /** Throws AssertionError when a structure is damaged or a count is wrong. */
 export function checkNode(node: Node): void {
   checkLru(node);
   checkSwapTable(node);
+  const failed = sumCounter(node, C.swap_alloc_failed);
+  assert(failed === 0, 'no slot was refused while one was free', failed);
   if (node.words[L.H_FILE_SEGMENTS] > 0) checkFileSegments(node);
   let cached = 0;
   for (let index = 0; index < L.THREADS_MAX; index++) {
