@@ -276,6 +276,8 @@ export const LB_ENDS = 0; // inactive head, tail; active head, tail
 export const LB_SIZES = 4; // inactive, active
 /** Frame that was last looked at for a copy ahead of need, 0 none: it is on the inactive list. */
 export const LB_COPY_CURSOR = 6;
+/** Pages of the group in flight. */
+export const LB_INFLIGHT = 7;
 
 /*
  * Leaf of a file (R_KIND = REGION_FILE): one whole frame for a chunk of 512 pages = 512 blocks. Words from its base; the

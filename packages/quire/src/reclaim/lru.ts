@@ -2,7 +2,7 @@
  * LRU lists of mapped frames and of heads of a file's folios, linked through the frame table (mm/vmscan.c, mm/swap.c). Each
  * group has a block of two in every node, active and inactive (struct lruvec); a block is addressed by its word index:
  *
- *   inactive head, tail · active head, tail · inactive size, active size · copy cursor
+ *   inactive head, tail · active head, tail · inactive size, active size · copy cursor · pages in flight
  *
  * Which block a frame is on follows from its group, which does not change while it is on a list. H_LRU_SIZES has the sums
  * over all blocks.

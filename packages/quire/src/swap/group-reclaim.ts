@@ -13,7 +13,7 @@ import type { Reclaimer } from './reclaimer.ts';
 
 /** Rounds in a row without progress on any node, nothing in flight: nothing of the group can go. */
 const IDLE_ROUNDS_MAX = 2;
-/** Rounds that wait for pages in flight with other threads, and for files being written back (as in direct-reclaim.ts). */
+/** Rounds that wait for pages of the group in flight with other threads, and for files being written back (as in direct-reclaim.ts). */
 const WAITING_ROUNDS_MAX = 1000;
 const WRITEBACK_WAITS_MAX = 1000;
 const ROUNDS_MAX = 4096;
@@ -35,7 +35,7 @@ export function reclaimGroup(reclaimers: readonly Reclaimer[], group: number, pa
       waitedForFiles++;
       continue;
     }
-    const isOthersAtWork = reclaimers.some((each) => each.node.words[L.H_INFLIGHT] > 0);
+    const isOthersAtWork = reclaimers.some((each) => each.node.words[lruBlockAt(group) + L.LB_INFLIGHT] > 0);
     if (!isOthersAtWork && ++idle >= IDLE_ROUNDS_MAX) return false;
     if (!isOthersAtWork) continue;
     if (++waited > WAITING_ROUNDS_MAX) return false;

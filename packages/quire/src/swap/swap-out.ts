@@ -53,6 +53,7 @@ import {
 import {
   lruAddLocked,
   lruBlockAt,
+  lruBlockOf,
   lruRemoveLocked,
   lruTail,
   refillInactiveLocked,
@@ -207,7 +208,7 @@ function unmapLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResul
   }
   leavePageTable(node, pfn, pteAt, slot);
   turnKindLocked(node, pfn, KIND_QUEUED);
-  words[L.H_INFLIGHT]++;
+  countFlight(node, pfn, 1);
   out[result.isolated++] = pfn;
   return true;
 }
@@ -230,11 +231,16 @@ function unmapUnitLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateR
     words[node.slotAt + page] = base + i + 1;
     leavePageTable(node, page, words[node.ownerAt + page], (base + i) as SlotIndex);
     turnKindLocked(node, page, KIND_QUEUED);
-    words[L.H_INFLIGHT]++;
+    countFlight(node, page, 1);
     out[result.isolated++] = page;
   }
   result.scanned += UNIT_PAGES - 1;
   return true;
+}
+
+function countFlight(node: Node, pfn: Pfn, pages: number): void {
+  node.words[L.H_INFLIGHT] += pages;
+  node.words[lruBlockOf(node, pfn) + L.LB_INFLIGHT] += pages;
 }
 
 function leavePageTable(node: Node, pfn: Pfn, pteAt: number, slot: SlotIndex): void {
@@ -332,7 +338,7 @@ export function publishRawLocked(node: Node, pfn: Pfn): void {
 function endFlight(node: Node, pfn: Pfn): SlotIndex {
   const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
   assert(slotWordLocked(node, slot) === W.slotWord(W.SLOT_FRAME, pfn), 'slot of a page in flight', slot, pfn);
-  node.words[L.H_INFLIGHT]--;
+  countFlight(node, pfn, -1);
   node.counters[C.pswpout]++;
   return slot;
 }
@@ -371,7 +377,7 @@ function endRescue(node: Node, pfn: Pfn, slot: SlotIndex): void {
   freeSlotLocked(node, slot);
   // After the slot forgot the frame: whoever loads the new version does not find the frame by it any more.
   bumpVersionLocked(node, pfn);
-  node.words[L.H_INFLIGHT]--;
+  countFlight(node, pfn, -1);
 }
 
 /**

@@ -18,6 +18,7 @@ import type { Pfn } from '../base/units.ts';
 import { regionAt } from '../page-table/page-table.ts';
 import { DEFAULT_GROUP, GROUP_RESERVE_PAGES, groupAt, groupOfRegion } from '../reclaim/group.ts';
 import { isGroupUsed } from '../reclaim/group-table.ts';
+import { lruBlockAt } from '../reclaim/lru.ts';
 import { checkSwapTable } from '../swap/swap-check.ts';
 
 /** Throws AssertionError when a count is wrong, or a frame is charged that should not be. */
@@ -52,14 +53,20 @@ export function isWithinLimit(node: Node, group: number): boolean {
 }
 
 function countFrames(node: Node, pages: number[]): void {
+  const inFlight = new Array<number>(L.GROUPS_MAX).fill(0);
   for (let pfn = node.firstFree as Pfn; pfn < node.frames; pfn++) {
     const word = node.words[node.kindAt + pfn];
     const isCharged = (word & FRAME_CHARGED) !== 0;
     if (isCharged) pages[groupOf(node, pfn as Pfn)] += 1 << orderOf(node, pfn as Pfn);
     else assert((word & FRAME_GROUP_MASK) === 0, 'frame of a group is charged to it', pfn, word);
     const kind = word & KIND_MASK;
+    if (kind === KIND_QUEUED || kind === KIND_COMPRESSING) inFlight[groupOf(node, pfn as Pfn)]++;
     // Private frames may be charged already.
     if (kind !== KIND_NEW) assert(isCharged === isResident(kind), 'what is resident is charged', pfn, word);
+  }
+  for (const [group, count] of inFlight.entries()) {
+    const noted = node.words[lruBlockAt(group) + L.LB_INFLIGHT];
+    assert(noted === count, 'pages of a group in flight', group, noted - count);
   }
 }
 
