@@ -1,6 +1,6 @@
 /**
  * Reclaim at a group's limit (try_to_free_mem_cgroup_pages): a thread that was refused a page takes pages of the same group,
- * from its lists alone, of the node where it has most, in bounded rounds. Pages of other groups stay where
+ * from its lists alone, on the node where it has most first, in bounded rounds. Pages of other groups stay where
  * they are. What counts is the group's own figure: a frame freed, or a page kept raw, which is swapped from then on.
  */
 import { LRU_ACTIVE, LRU_INACTIVE } from '../arena/frame.ts';
@@ -9,9 +9,9 @@ import type { Node } from '../arena/node.ts';
 import { hasGroupRoom } from '../reclaim/group.ts';
 import { lruBlockAt, lruSize } from '../reclaim/lru.ts';
 import { pauseForOthers, waitForWriteback } from './direct-reclaim.ts';
-import type { Reclaimer } from './reclaimer.ts';
+import { GROUP_GAINED, GROUP_LOOKED, GROUP_NOTHING, type Reclaimer } from './reclaimer.ts';
 
-/** Rounds in a row without progress on any node, nothing in flight: nothing of the group can go. */
+/** Rounds since the last gain that found nothing on any node, nothing in flight: nothing of the group can go. */
 const IDLE_ROUNDS_MAX = 2;
 /** Rounds that wait for pages of the group in flight with other threads, and for files being written back (as in direct-reclaim.ts). */
 const WAITING_ROUNDS_MAX = 1000;
@@ -21,39 +21,49 @@ const ROUNDS_MAX = 4096;
 /** True once the group may have `pages` more. */
 export function reclaimGroup(reclaimers: readonly Reclaimer[], group: number, pages: number): boolean {
   const [{ node }] = reclaimers;
+  let first = largestNode(reclaimers, group);
+  /** Nodes that have nothing more to give, from `first` on. */
+  let done = 0;
   let idle = 0;
   let waited = 0;
   let waitedForFiles = 0;
   for (let round = 0; round < ROUNDS_MAX; round++) {
     if (hasGroupRoom(node, group, pages)) return true;
-    if (reclaimGroupOnce(reclaimers, group)) {
+    const outcome = reclaimers[(first + done) % reclaimers.length].groupRound(group);
+    if (outcome === GROUP_LOOKED) continue;
+    if (outcome === GROUP_NOTHING && ++done < reclaimers.length) continue;
+    first = largestNode(reclaimers, group);
+    done = 0;
+    if (outcome === GROUP_GAINED) {
       idle = 0;
       continue;
     }
-    if (hasGroupRoom(node, group, pages)) return true;
     if (waitedForFiles < WRITEBACK_WAITS_MAX && waitForFiles(reclaimers)) {
       waitedForFiles++;
       continue;
     }
     const isOthersAtWork = reclaimers.some((each) => each.node.words[lruBlockAt(group) + L.LB_INFLIGHT] > 0);
-    if (!isOthersAtWork && ++idle >= IDLE_ROUNDS_MAX) return false;
+    if (!isOthersAtWork && ++idle >= IDLE_ROUNDS_MAX) break;
     if (!isOthersAtWork) continue;
-    if (++waited > WAITING_ROUNDS_MAX) return false;
+    if (++waited > WAITING_ROUNDS_MAX) break;
     pauseForOthers(node.words);
   }
   return hasGroupRoom(node, group, pages);
 }
 
-/** One round where the group has most pages, or else on the first node after it that gains by one. False when none did. */
+/** One round on each node until one gains, that with most of the group first. False when none did. */
 export function reclaimGroupOnce(reclaimers: readonly Reclaimer[], group: number): boolean {
-  let first = 0;
+  const first = largestNode(reclaimers, group);
+  return reclaimers.some((_, i) => reclaimers[(first + i) % reclaimers.length].groupRound(group) === GROUP_GAINED);
+}
+
+/** Where the group has most pages. */
+function largestNode(reclaimers: readonly Reclaimer[], group: number): number {
+  let largest = 0;
   for (let n = 1; n < reclaimers.length; n++) {
-    if (pagesOnLists(reclaimers[n].node, group) > pagesOnLists(reclaimers[first].node, group)) first = n;
+    if (pagesOnLists(reclaimers[n].node, group) > pagesOnLists(reclaimers[largest].node, group)) largest = n;
   }
-  for (let i = 0; i < reclaimers.length; i++) {
-    if (reclaimers[(first + i) % reclaimers.length].groupRound(group)) return true;
-  }
-  return false;
+  return largest;
 }
 
 /** Read without the lock: a hint. */

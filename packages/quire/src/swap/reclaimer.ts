@@ -44,6 +44,11 @@ const RESIDENT_SHARE_MIN = 16;
 /** Pages looked at in vain before direct reclaim writes dirty ones back although clean ones may be left: some 20 µs. */
 const SCAN_BEFORE_WRITE = 2048;
 
+/** What a round for a group came to. */
+export const GROUP_NOTHING = 0;
+export const GROUP_LOOKED = 1;
+export const GROUP_GAINED = 2;
+
 export class Reclaimer {
   readonly node: Node;
   /**
@@ -94,28 +99,32 @@ export class Reclaimer {
   }
 
   /**
-   * One round for a group at its limit: of its own pages, on this thread. True when it made progress of any kind.
+   * One round for a group at its limit: of its own pages, on this thread. GROUP_GAINED when something of it went or moved,
+   * GROUP_LOOKED when it only aged pages and may find more, GROUP_NOTHING when all were looked at three times in vain.
    */
-  groupRound(group: number): boolean {
+  groupRound(group: number): number {
     const { node, result } = this;
     this.isHeldByFiles = false;
-    if (this.swapOutRound(COMPRESS_BATCH, false, true, group) > 0) {
-      this.scannedOfGroup = 0;
-      return true;
-    }
+    if (this.swapOutRound(COMPRESS_BATCH, false, true, group) > 0) return this.groupGained();
     if (result.dirty > 0) {
       this.askFlusher();
       this.isHeldByFiles = true;
-      if (this.writeBackSome()) return true;
+      if (this.writeBackSome()) return this.groupGained();
     }
     const block = lruBlockAt(group);
     this.scannedOfGroup += result.scanned;
     const scanMax = 3 * (lruSize(node, block, LRU_INACTIVE) + lruSize(node, block, LRU_ACTIVE));
-    if (result.scanned > 0 && this.scannedOfGroup <= scanMax) return true;
+    if (result.scanned > 0 && this.scannedOfGroup <= scanMax) return GROUP_LOOKED;
     this.scannedOfGroup = 0;
     // Pages of the group may be queued. When what was compressed found no frame for it, the file tier makes room.
-    if (this.drainRing(COMPRESS_BATCH) > 0) return true;
-    return node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN] && this.demote();
+    if (this.drainRing(COMPRESS_BATCH) > 0) return GROUP_GAINED;
+    const isFull = node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN];
+    return isFull && this.demote() ? GROUP_GAINED : GROUP_NOTHING;
+  }
+
+  private groupGained(): number {
+    this.scannedOfGroup = 0;
+    return GROUP_GAINED;
   }
 
   /**
