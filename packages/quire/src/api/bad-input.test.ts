@@ -65,10 +65,20 @@ describe('bad input', () => {
         code: INVALID,
       },
       {
-        what: 'two file tiers',
-        call: open({ budget, swap: [{ tier: 'file' }, { tier: 'file' }] }),
-        code: 'ERR_QUIRE_UNSUPPORTED',
+        what: 'nine file tiers',
+        call: open({ budget, swap: Array.from({ length: 9 }, () => ({ tier: 'file' as const })) }),
+        code: RANGE,
       },
+      ...[0.5, '1', null, Number.NaN].map(
+        (priority) =>
+          ({
+            what: `priority ${priority}`,
+            call: open({ budget, swap: [{ tier: 'file', priority: priority as number }] }),
+            code: INVALID,
+          }) as const,
+      ),
+      { what: 'priority −1', call: open({ budget, swap: [{ tier: 'file', priority: -1 }] }), code: RANGE },
+      { what: 'priority 2^15', call: open({ budget, swap: [{ tier: 'file', priority: 2 ** 15 }] }), code: RANGE },
       {
         what: 'codec zstd',
         call: open({ budget, swap: [{ tier: 'compressed', codec: 'zstd' }] }),
@@ -119,7 +129,7 @@ describe('bad input', () => {
       { memories: [1] },
       { ...handle, memories: [] },
       { ...handle, module: {} },
-      { ...handle, fd: 'x' },
+      { ...handle, channel: 5 },
     ];
     const foreign = new WebAssembly.Memory({ initial: 64, maximum: 64, shared: true });
     forged.push({ ...handle, memories: [foreign] });

@@ -1,5 +1,6 @@
 /** Options of `Quire.open`, checked once and turned into plain numbers. */
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
+import { DEVICES_MAX } from '../arena/layout.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { formatBytes, MIB, parseBytes } from '../base/units.ts';
 import type { CompactionPolicy } from '../compaction/policy.ts';
@@ -19,8 +20,13 @@ export interface FileTierOptions {
    * is unlinked at once.
    */
   readonly path?: string;
-  /** Bytes, or '8GiB'; default four times the budget. */
+  /** Bytes, or '8GiB'; default four times the budget. At most 64 GiB for each 4 GiB of budget, over all files. */
   readonly size?: number | string;
+  /**
+   * 0 … 32,767: the file with the highest is filled first, files with the same one take turns, as of swapon(8). Default:
+   * below all those that have one, in the order they are given or added.
+   */
+  readonly priority?: number;
 }
 
 export type TierOptions = CompressedTierOptions | FileTierOptions;
@@ -43,10 +49,17 @@ export interface QuireOptions {
   readonly pressure?: readonly PressureTrigger[];
 }
 
+export interface ResolvedFileTier {
+  readonly path: string;
+  readonly bytes: number;
+  /** Undefined: after all those that are there. */
+  readonly priority: number | undefined;
+}
+
 export interface ResolvedOptions {
   readonly budgetBytes: number;
   readonly compressed: boolean;
-  readonly file: { readonly path: string; readonly bytes: number } | undefined;
+  readonly swapFiles: readonly ResolvedFileTier[];
   readonly threads: number;
   readonly files: ResolvedFileOptions;
   readonly compaction: CompactionPolicy;
@@ -57,6 +70,7 @@ export interface ResolvedOptions {
 export const BUDGET_BYTES_MIN = 8 * MIB;
 export const BUDGET_BYTES_MAX = 2 ** 37;
 const THREADS_OPTION_MAX = 16;
+const PRIORITY_MAX = 32_767;
 
 /** What this process may use: the container's limit if there is one, else the machine's memory. */
 export function allowedBytes(): number {
@@ -93,24 +107,24 @@ function resolveBudget(budget: unknown): number {
   return bytes;
 }
 
-function resolveTiers(swap: unknown, budgetBytes: number): Pick<ResolvedOptions, 'compressed' | 'file'> {
-  if (swap === undefined) return { compressed: true, file: undefined };
+function resolveTiers(swap: unknown, budgetBytes: number): Pick<ResolvedOptions, 'compressed' | 'swapFiles'> {
+  if (swap === undefined) return { compressed: true, swapFiles: [] };
   if (!Array.isArray(swap)) throw invalidArg('swap', 'an array of tiers', swap);
   let compressed = false;
-  let file: ResolvedOptions['file'];
+  const swapFiles: ResolvedFileTier[] = [];
   for (const tier of swap as TierOptions[]) {
     if (typeof tier !== 'object' || tier === null) throw invalidArg('swap', 'an array of tier objects', tier);
     if (tier.tier === 'compressed') {
-      if (compressed || file !== undefined)
+      if (compressed || swapFiles.length > 0)
         throw invalidArg('swap', 'one compressed tier, before any file tier', tier.tier);
       checkCodec(tier.codec);
       compressed = true;
     } else if (tier.tier === 'file') {
-      if (file !== undefined) throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'more than one file tier');
-      file = resolveFile(tier, budgetBytes);
+      if (swapFiles.length === DEVICES_MAX) throw outOfRange('file tiers', `at most ${DEVICES_MAX}`, DEVICES_MAX + 1);
+      swapFiles.push(resolveFileTier(tier, budgetBytes));
     } else throw invalidArg('swap[].tier', "'compressed' or 'file'", (tier as { tier: unknown }).tier);
   }
-  return { compressed, file };
+  return { compressed, swapFiles };
 }
 
 function checkCodec(codec: unknown): void {
@@ -119,13 +133,20 @@ function checkCodec(codec: unknown): void {
   throw invalidArg('codec', "'lz4'", codec);
 }
 
-function resolveFile(tier: FileTierOptions, budgetBytes: number): { path: string; bytes: number } {
+export function resolveFileTier(tier: FileTierOptions, budgetBytes: number): ResolvedFileTier {
   if (tier.path !== undefined && (typeof tier.path !== 'string' || tier.path === ''))
     throw invalidArg('path', 'a path', tier.path);
   const bytes = tier.size === undefined ? budgetBytes * 4 : parseBytes(tier.size);
   if (bytes === undefined) throw invalidArg('size', "a number of bytes, or text like '8GiB'", tier.size);
   if (bytes < MIB) throw outOfRange('size', 'at least 1 MiB', bytes);
-  return { path: tier.path ?? tmpdir(), bytes };
+  return { path: tier.path ?? tmpdir(), bytes, priority: resolvePriority(tier.priority) };
+}
+
+function resolvePriority(priority: unknown): number | undefined {
+  if (priority === undefined) return undefined;
+  if (typeof priority !== 'number' || !Number.isInteger(priority)) throw invalidArg('priority', 'an integer', priority);
+  if (priority < 0 || priority > PRIORITY_MAX) throw outOfRange('priority', `0…${PRIORITY_MAX}`, priority);
+  return priority;
 }
 
 function resolveThreads(threads: unknown): number {

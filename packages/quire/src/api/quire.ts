@@ -8,7 +8,7 @@ import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, parseBytes } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { setCompaction } from '../compaction/policy.ts';
-import { closeSwapFile, FileDevice, openSwapFile } from '../daemons/file-device.ts';
+import { FileDevice } from '../daemons/file-device.ts';
 import { NodeFileIo } from '../daemons/node-file-io.ts';
 import { InlineRunner } from '../daemons/runner.ts';
 import { type FileRole, WorkerPool } from '../daemons/worker-pool.ts';
@@ -55,6 +55,7 @@ import {
 import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { collectStats, type QuireStats } from './stats.ts';
+import { closeSwapFiles, type OpenedFile, openSwapFiles, SwapTiers } from './swap-tiers.ts';
 
 /**
  * What another thread needs to attach. Post it with `postMessage` or as `workerData`; it stays good until the owner
@@ -63,8 +64,6 @@ import { collectStats, type QuireStats } from './stats.ts';
 export interface QuireHandle {
   readonly memories: readonly WebAssembly.Memory[];
   readonly module: WebAssembly.Module;
-  readonly fd: number;
-  readonly hasSwap: boolean;
   readonly budgetBytes: number;
   readonly readaheadBytes: number;
   /** Name of the BroadcastChannel over which attached workers have their files opened. */
@@ -158,50 +157,49 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   static async open(options: QuireOptions): Promise<Quire> {
     const resolved = resolveOptions(options);
     const module = compileKernel();
-    const device = resolved.file === undefined ? undefined : openSwapFile(resolved.file.path);
+    const opened = openSwapFiles(resolved.swapFiles);
     try {
-      return await openInstance(resolved, module, device);
+      return await openInstance(resolved, module, opened);
     } catch (error) {
-      if (device !== undefined) closeSwapFile(device);
+      closeSwapFiles(opened);
       throw error;
     }
 
     async function openInstance(
       shape: ResolvedOptions,
       kernel: WebAssembly.Module,
-      file: FileDevice | undefined,
+      swapFiles: readonly OpenedFile[],
     ): Promise<Quire> {
       const memories = makeMemories(shape.budgetBytes);
-      const hasSwap = shape.compressed || shape.file !== undefined;
+      const hasSwap = shape.compressed || swapFiles.length > 0;
       const nodes = formatInstance(memories, (memory) => instantiateKernel(kernel, memory), {
         hasSwap,
         poolShare: poolShare(shape),
-        fileBytes: shape.file?.bytes ?? 0,
         kcompressd: shape.threads,
         areas: areasFor(shape),
       });
       setDirtyLimits(nodes, shape.files);
       setCompaction(nodes, shape.compaction);
       const thread = attachThread(nodes);
-      const memory = new Memory(nodes, file, hasSwap);
+      const memory = new Memory(nodes, new FileDevice(nodes[0].words));
+      const tiers = new SwapTiers(nodes);
+      for (const file of swapFiles) tiers.add(file);
       const handle = {
         memories,
         module: kernel,
-        fd: file?.fd ?? -1,
-        hasSwap,
         budgetBytes: shape.budgetBytes,
         readaheadBytes: shape.files.readaheadBytes,
         channel: `quire-${randomUUID()}`,
         pressure: shape.pressure,
       };
-      const pool = new WorkerPool(memory, { memories, module: kernel, fd: handle.fd });
+      const pool = new WorkerPool(memory, { memories, module: kernel });
       try {
         await pool.open(shape.threads);
       } catch (error) {
         await pool.close(); // those that did start
         throw error;
       }
-      return new Quire(memory, thread, handle, { pool, file });
+      return new Quire(memory, thread, handle, { pool, tiers });
     }
   }
 
@@ -211,7 +209,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    */
   static attach(handle: QuireHandle): Quire {
     const nodes = viewHandle(handle);
-    const memory = new Memory(nodes, handle.fd === -1 ? undefined : new FileDevice(handle.fd), handle.hasSwap);
+    const memory = new Memory(nodes, new FileDevice(nodes[0].words));
     memory.checkAlive();
     try {
       return new Quire(memory, attachThread(nodes), handle, undefined);
@@ -379,7 +377,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   }
 
   /** For the owner. Returns an error of writing back what others left dirty. */
-  private async endInstance({ pool, file }: OwnedParts, failed: boolean): Promise<unknown> {
+  private async endInstance({ pool, tiers }: OwnedParts, failed: boolean): Promise<unknown> {
     const { nodes } = this.memory;
     const unwritten = failed ? undefined : await this.files.settleOthers();
     await pool.close();
@@ -389,9 +387,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     } finally {
       for (const node of nodes) Atomics.compareExchange(node.words, L.H_STATE, L.STATE_OPEN, L.STATE_CLOSED);
       this.leave();
-      // A thread that is still attached may be about to write to this descriptor, and its number may soon name
-      // another file: then it stays open.
-      if (file !== undefined && liveThreads(nodes[0]) === 0) closeSwapFile(file);
+      tiers.close();
     }
     return unwritten;
   }
@@ -450,14 +446,14 @@ export interface MapOptions<K extends MapKey, V> extends Omit<QuireMapOptions<K,
 
 interface OwnedParts {
   readonly pool: WorkerPool;
-  readonly file: FileDevice | undefined;
+  readonly tiers: SwapTiers;
 }
 
 /** Views of the nodes that a handle names. Throws ERR_QUIRE_INVALID_ARG for anything that is none. */
 function viewHandle(handle: QuireHandle): Node[] {
   try {
     const memories = [...handle.memories];
-    if (memories.length === 0 || !Number.isInteger(handle.fd)) throw new TypeError('no memories, or no descriptor');
+    if (memories.length === 0) throw new TypeError('no memories');
     if (!Number.isInteger(handle.readaheadBytes) || typeof handle.channel !== 'string') {
       throw new TypeError('nothing about files');
     }
@@ -489,7 +485,7 @@ function makeMemories(budgetBytes: number): WebAssembly.Memory[] {
  */
 function poolShare(shape: ResolvedOptions): number {
   if (!shape.compressed) return 0.05;
-  return shape.file === undefined ? 1 : 0.8;
+  return shape.swapFiles.length === 0 ? 1 : 0.8;
 }
 
 /**

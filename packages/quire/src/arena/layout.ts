@@ -35,7 +35,10 @@ export const SEQUENCE_WORDS = 4096;
 export const ZS_CLASSES_MAX = 128;
 /** Upper bound of the ring; the number in use is sized from the budget (1 %). */
 export const RING_ENTRIES_MAX = 4096;
-export const FILE_SEGMENT_ROOTS = 1024;
+/** Segments of the file tier are numbered in chunks of 1,024; a chunk belongs to one device. 2^18 segments a node. */
+export const FILE_CHUNKS = 256;
+/** File tiers at one time. */
+export const DEVICES_MAX = 8;
 
 export const STATE_OPEN = 0;
 export const STATE_FAILED = 1;
@@ -121,11 +124,6 @@ export const H_DEMOTE_HAND = words(1);
 export const H_DEMOTE_BUSY = words(1);
 export const H_RING_HEAD = words(1);
 export const H_RING_TAIL = words(1);
-export const H_FILE_OPEN_SEGMENT = words(1);
-export const H_FILE_OPEN_GRANULE = words(1);
-export const H_FILE_FREE_SEGMENT = words(1);
-export const H_FILE_NEXT_SEGMENT = words(1);
-export const H_FILE_FREE_COUNT = words(1);
 export const H_CLEAN_COPIES = words(1);
 export const H_REGION_PAGES = words(1);
 /** First granule + 1 of the batch that the demoter or cleaner is writing, 0 when none. */
@@ -155,6 +153,8 @@ export const H_SLOTS_BAD = words(1);
 export const H_SLOT_TABLES = words(1);
 export const H_CLUSTER_FULL = words(1);
 export const H_CACHED_HAND = words(1);
+/** Device of the file tier that the next batch tries first, among those of one priority. */
+export const H_FILE_TURN = words(1);
 /** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
 export const H_FLUSHER_WAKE = line();
 export const H_FLUSHERS = words(1);
@@ -200,7 +200,12 @@ export const CLUSTER_LIST_WORDS = 20;
 export const CLUSTER_LISTS_AT = line((GROUPS_MAX + 2) * CLUSTER_LIST_WORDS);
 export const ZS_HEADS_AT = line(ZS_CLASSES_MAX * 4);
 export const RING_AT = line(RING_ENTRIES_MAX);
-export const FILE_SEGMENT_ROOTS_AT = line(FILE_SEGMENT_ROOTS);
+/** By chunk of segments: frame of their words, 0 none; owner (swap/file-devices.ts), 0 nobody; segments free. */
+export const FILE_SEGMENT_ROOTS_AT = line(FILE_CHUNKS);
+export const FILE_CHUNK_OWNERS_AT = line(FILE_CHUNKS);
+export const FILE_CHUNK_FREE_AT = line(FILE_CHUNKS);
+export const DEVICE_WORDS = 32;
+export const DEVICES_AT = line(DEVICES_MAX * DEVICE_WORDS);
 /** Tables of crc32c: eight of 256 words. */
 export const CRC_TABLE_AT = line(8 * 256);
 export const STATIC_WORDS = (line(0) + PAGE_WORDS - 1) & ~(PAGE_WORDS - 1);
@@ -255,6 +260,25 @@ export const R_NAME_BYTES_MAX = 127;
 export const R_GROUP = 40;
 export const R_ROOTS = 48; // 16 words
 export const ROOTS = 16;
+
+/*
+ * Device of the file tier, words from its base (swap/file-devices.ts). Those up to V_NODE are the instance's and good in
+ * node 0 only; the others are each node's own, under its lock.
+ */
+export const V_STATE = 0;
+export const V_FD = 1; // descriptor + 1, 0 none
+export const V_PRIORITY = 2;
+export const V_SEGMENTS = 3; // of each node
+/** Threads between taking the descriptor and the end of their system call. */
+export const V_USERS = 4;
+export const V_NODE = 16;
+export const V_OPEN_SEGMENT = 16; // its number + 1, 0 none
+export const V_OPEN_GRANULE = 17; // granules of it that are reserved
+export const V_FREE = 18; // segments that can be opened
+export const V_LIVE = 19; // objects in use
+export const V_WRITTEN = 20; // objects in its segments, in use or not
+/** Batches for which the device is passed over after a failed write, as long as another one takes them. */
+export const V_HOLD = 21;
 
 /* Group slot, words from its base (reclaim/group.ts). Group 0 is 'default'. */
 export const G_USES = 0; // regions open under its name, and holders; 0 free

@@ -3,6 +3,10 @@
  * so that it runs the same in a worker, inline and in the simulator.
  */
 export interface Device {
+  /*
+   * All files of the file tier are one address space: byte b of device d is at offset d · 2^44 + b
+   * (swap/file-devices.ts). A read of a device that is gone gets no bytes.
+   */
   /** Reads `length` bytes at `offset` into `target[start…]`. Returns the bytes read; throws on an I/O error. Blocks. */
   read(offset: number, target: Uint8Array, start: number, length: number): number;
   /** Writes. Returns the bytes written; throws on an I/O error (ENOSPC included). Blocks. */

@@ -13,7 +13,7 @@ import type { DaemonRole, DaemonStart } from './worker-pool.ts';
 
 const start = workerData as DaemonStart;
 const { nodes, thread } = joinInstance(start.memories, (memory) => instantiateKernel(start.module, memory));
-const memory = new Memory(nodes, start.fd === -1 ? undefined : new FileDevice(start.fd), true);
+const memory = new Memory(nodes, new FileDevice(nodes[0].words));
 attachFiles(memory, new NodeFileIo());
 parentPort?.postMessage({ thread });
 try {

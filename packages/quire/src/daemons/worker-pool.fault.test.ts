@@ -38,7 +38,7 @@ async function createScene(threads: number, expireMs = 30_000): Promise<Scene> {
   setDirtyLimits(nodes, { dirtyRatio: 50, dirtyBackgroundRatio: 40, ...times });
   const look = () => ({ size: fstatSync(fd).size, mtimeNs: 1n });
   const opened = openInode(memory, { name: 'file:1:1', readFd: fd, writeFd: fd, look });
-  const pool = new WorkerPool(memory, { memories, module, fd: -1 });
+  const pool = new WorkerPool(memory, { memories, module });
   await pool.open(threads);
   return {
     instance,

@@ -19,8 +19,6 @@ export type FileRole = Extract<DaemonRole, 'flusher' | 'kcompactd'>;
 export interface DaemonStart {
   readonly memories: readonly WebAssembly.Memory[];
   readonly module: WebAssembly.Module;
-  /** Descriptor of the file tier, −1 without one. */
-  readonly fd: number;
   readonly role: DaemonRole;
 }
 

@@ -84,7 +84,6 @@ export class World {
     const nodes = formatInstance(this.memories, (memory) => instantiateKernel(KERNEL, memory), {
       hasSwap: shape.hasSwap,
       poolShare: 1,
-      fileBytes: 0,
       kcompressd: 0,
       areas: shape.threads + 1,
     });
@@ -93,7 +92,7 @@ export class World {
     this.ballast = new Ballast(shape.ballastPages);
     for (let number = 0; number < shape.files; number++) this.addFile(number);
     for (let i = 0; i < shape.threads; i++) this.addThread(`thread ${i}`);
-    this.kcompactd = new LogicalThread('kcompactd', this.memories, KERNEL, undefined, shape.hasSwap);
+    this.kcompactd = new LogicalThread('kcompactd', this.memories, KERNEL, undefined);
   }
 
   get nodes(): readonly Node[] {
@@ -112,7 +111,7 @@ export class World {
   }
 
   private addThread(name: string): void {
-    const logical = new LogicalThread(name, this.memories, KERNEL, undefined, this.shape.hasSwap);
+    const logical = new LogicalThread(name, this.memories, KERNEL, undefined);
     const { memory } = logical;
     attachFiles(memory, this.disk);
     this.threads.push({ logical, memory, ballast: this.ballast.open(memory), handles: [] });

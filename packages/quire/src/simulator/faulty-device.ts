@@ -7,7 +7,8 @@
  * checkers can tell an error that had to come from one that must not.
  */
 import type { Device } from '../base/port.ts';
-import { FILE_GRANULE_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, RAW_OBJECT } from '../swap/file-segments.ts';
+import { FILE_GRANULE_BYTES, nodeOfOffset } from '../swap/file-devices.ts';
+import { FILE_HEADER_BYTES, FILE_MAGIC, RAW_OBJECT } from '../swap/file-segments.ts';
 import type { Random } from './random.ts';
 
 const BLOCK_BYTES = 64 * 1024;
@@ -35,7 +36,7 @@ export class FaultyDevice {
   spoiltReads = 0;
   private readonly random: Random;
   private readonly rates: FaultRates;
-  private readonly bytesPerNode: number;
+  private readonly nodes: number;
   private readonly blocks = new Map<number, Uint8Array>();
   /** Slot of the object that starts at a granule of the file, and of those that are damaged for good. */
   private readonly objects = new Map<number, number>();
@@ -45,10 +46,10 @@ export class FaultyDevice {
   private readonly interrupt: () => void;
   private readonly now: () => number;
 
-  constructor(random: Random, rates: FaultRates, bytesPerNode: number, interrupt: () => void, now: () => number) {
+  constructor(random: Random, rates: FaultRates, nodes: number, interrupt: () => void, now: () => number) {
     this.random = random;
     this.rates = rates;
-    this.bytesPerNode = bytesPerNode;
+    this.nodes = nodes;
     this.interrupt = interrupt;
     this.now = now;
   }
@@ -62,9 +63,13 @@ export class FaultyDevice {
     };
   }
 
-  /** May reading this slot, now at `granule` of the file (of its node), fail through no fault of the core? */
-  isSpoilt(node: number, slot: number, granule: number | undefined): boolean {
-    if (granule !== undefined) return this.damaged.has((node * this.bytesPerNode) / FILE_GRANULE_BYTES + granule);
+  /** Is the object at this offset damaged for good? */
+  isDamaged(offset: number): boolean {
+    return this.damaged.has(offset / FILE_GRANULE_BYTES);
+  }
+
+  /** May the cleaner have met an object of this slot damaged? */
+  mayHaveLost(node: number, slot: number): boolean {
     return this.mayBeLost.has(`${node}:${slot}`);
   }
 
@@ -154,7 +159,7 @@ export class FaultyDevice {
     for (let granule = first; granule < last; granule++) {
       const slot = this.objects.get(granule);
       if (slot === undefined || (among !== undefined && !among.has(granule))) continue;
-      this.mayBeLost.add(`${Math.floor((granule * FILE_GRANULE_BYTES) / this.bytesPerNode)}:${slot}`);
+      this.mayBeLost.add(`${nodeOfOffset(granule * FILE_GRANULE_BYTES, this.nodes)}:${slot}`);
     }
   }
 

@@ -9,6 +9,7 @@ import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts
 import type { Device } from '../base/port.ts';
 import { instantiateKernel } from '../codec/wasm-kernel.ts';
 import { findLeaf } from '../page-table/page-table.ts';
+import { fileOffset } from '../swap/file-devices.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
 import { viewNodes } from '../vm/instance.ts';
@@ -34,7 +35,6 @@ export class LogicalThread {
     memories: readonly WebAssembly.Memory[],
     module: WebAssembly.Module,
     device: FaultyDevice | undefined,
-    hasSwap: boolean,
   ) {
     this.name = name;
     this.nodes = viewNodes(memories, (memory) => preemptibleKernel(instantiateKernel(module, memory)));
@@ -44,7 +44,7 @@ export class LogicalThread {
       this.faults++;
     };
     const own: Device | undefined = device?.forThread(this.index, onFault);
-    this.memory = new Memory(this.nodes, own, hasSwap);
+    this.memory = new Memory(this.nodes, own);
   }
 
   leave(): void {
@@ -83,6 +83,6 @@ export function isPageSpoilt(space: RegionSpace, memory: Memory, device: FaultyD
       : -1;
   if (slot < 0) return false;
   const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
-  if (W.tagOf(word) === W.SLOT_FILE) return device.isSpoilt(n, slot, W.payloadOf(word));
-  return W.tagOf(word) === W.SLOT_LOST && device.isSpoilt(n, slot, undefined);
+  if (W.tagOf(word) === W.SLOT_FILE) return device.isDamaged(fileOffset(node, W.payloadOf(word)));
+  return W.tagOf(word) === W.SLOT_LOST && device.mayHaveLost(n, slot);
 }

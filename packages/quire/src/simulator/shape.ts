@@ -9,6 +9,8 @@ export interface Shape {
   readonly nodes: number;
   readonly hasSwap: boolean;
   readonly fileBytes: number;
+  /** Priorities of the devices that share them. */
+  readonly devices: readonly number[];
   readonly poolShare: number;
   /** Slots of a node, as a share of its frames; 0: as many as there may be. */
   readonly slotsShare: number;
@@ -48,6 +50,7 @@ export function drawShape(random: Random): Shape {
     nodes,
     hasSwap,
     fileBytes,
+    devices: hasFile ? random.pick([[0], [0, 0], [2, 1], [1, 1, 0]]) : [],
     poolShare: hasFile ? random.pick([0.05, 0.2, 0.5, 0.8]) : 1,
     slotsShare: random.pick([0, 0, 0, 0.3, 1]),
     kcompressd: random.between(0, 2),
@@ -72,7 +75,10 @@ export function drawShape(random: Random): Shape {
 }
 
 export function describeShape(shape: Shape): string {
-  const file = shape.fileBytes === 0 ? 'no file' : `file ${shape.fileBytes / MIB} MiB, pool ${shape.poolShare}`;
+  const file =
+    shape.fileBytes === 0
+      ? 'no file'
+      : `file ${shape.fileBytes / MIB} MiB on ${shape.devices.length}, pool ${shape.poolShare}`;
   const faults = `read faults ${shape.faults.read}, write faults ${shape.faults.write}`;
   return (
     `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.slotsShare === 0 ? '' : `slots × ${shape.slotsShare}, `}${shape.kcompressd} kcompressd, ` +

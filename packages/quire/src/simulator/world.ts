@@ -8,7 +8,7 @@ import type { Node } from '../arena/node.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
-import { SEGMENT_BYTES } from '../swap/file-segments.ts';
+import { addDevice } from '../swap/file-devices.ts';
 import type { Access } from '../vm/access.ts';
 import { isWithinLimit } from '../vm/group-check.ts';
 import { formatInstance } from '../vm/instance.ts';
@@ -101,15 +101,11 @@ export class World {
       { length: shape.nodes },
       () => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }),
     );
-    const bytesPerNode = Math.floor(shape.fileBytes / SEGMENT_BYTES / shape.nodes) * SEGMENT_BYTES;
-    const hasFile = bytesPerNode > 0;
-    this.device = hasFile
-      ? new FaultyDevice(random, shape.faults, bytesPerNode, interrupt, () => this.tick)
-      : undefined;
+    const hasFile = shape.fileBytes > 0;
+    this.device = hasFile ? new FaultyDevice(random, shape.faults, shape.nodes, interrupt, () => this.tick) : undefined;
     const nodes = formatInstance(this.memories, (memory) => instantiateKernel(KERNEL, memory), {
       hasSwap: shape.hasSwap,
       poolShare: shape.poolShare,
-      fileBytes: hasFile ? shape.fileBytes : 0,
       kcompressd: shape.kcompressd,
       areas: shape.workers + 7 + shape.kcompressd,
     });
@@ -119,9 +115,15 @@ export class World {
   }
 
   addThread(name: string): LogicalThread {
-    const thread = new LogicalThread(name, this.memories, KERNEL, this.device, this.shape.hasSwap);
+    const thread = new LogicalThread(name, this.memories, KERNEL, this.device);
+    if (this.threads.length === 0) this.addDevices(thread);
     this.threads.push(thread);
     return thread;
+  }
+
+  private addDevices(thread: LogicalThread): void {
+    const count = this.shape.devices.length;
+    for (const priority of this.shape.devices) addDevice(thread.nodes, -1, this.shape.fileBytes / count, priority);
   }
 
   get nodes(): readonly Node[] {

@@ -8,6 +8,7 @@ import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import { type Pfn, UNIT_PAGES } from '../base/units.ts';
+import { hasDevice } from './file-devices.ts';
 import {
   COMPRESS_BATCH,
   claimLocked,
@@ -22,7 +23,7 @@ import { UNIT_PAYLOAD_MAX } from './zs-pool.ts';
 
 export class Compressor {
   readonly node: Node;
-  /** A page that could not be compressed counts as freed: the file tier can take it. */
+  /** A page that could not be compressed counts as freed while a file tier can take it. */
   private readonly countsRaw: boolean;
   private readonly pfns = new Int32Array(COMPRESS_BATCH);
   private readonly versions = new Int32Array(COMPRESS_BATCH);
@@ -129,7 +130,7 @@ export class Compressor {
     if (!isClaimed(node, pfn, this.versions[i])) return 0;
     if (this.lengths[i] === 0) {
       publishRawLocked(node, pfn);
-      return this.countsRaw ? 1 : 0;
+      return this.countsRaw && hasDevice(this.node.home) ? 1 : 0;
     }
     return publishObjectLocked(node, pfn, this.places[i], this.lengths[i]) ? 1 : 0;
   }

@@ -6,13 +6,12 @@
  * the next idle one gives all its objects to the batch, so that whole frames come free and the file is written in
  * runs.
  *
- *   1. lock    pick victims, copy their objects into staging, note each slot's word and sequence, reserve room in the log
- *   2. –       checksum, write
+ *   1. lock    pick victims, copy their objects into staging, note each slot's word and sequence
+ *   2. –       checksum, write (swap/file-writer.ts: lock, reserve room in the log; write)
  *   3. lock    a slot whose word and sequence are unchanged now points at the file, and its old storage goes;
  *              others were freed or moved: skip
  *
- * Units (swap/unit.ts) are taken apart between 1 and 2, and the room is reserved after that: their pages, decoded once,
- * are compressed one by one. What then finds no room in the batch stays where it is.
+ * Units (swap/unit.ts) are taken apart between 1 and 2: their pages, decoded once, are compressed one by one. What then finds no room in the batch stays where it is.
  *
  * One demoter a node at a time (H_DEMOTE_BUSY). A failed write changes nothing: the batch stays where it was.
  */
@@ -25,14 +24,8 @@ import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
 import { FILE_OBJECT_BYTES_MAX, granulesFor, sealObject } from './file-object.ts';
-import {
-  commitLocked,
-  FILE_GRANULE_BYTES,
-  FILE_HEADER_BYTES,
-  fileOffset,
-  reserveLocked,
-  SPARE_SEGMENTS,
-} from './file-segments.ts';
+import { commitLocked, FILE_GRANULE_BYTES, FILE_HEADER_BYTES, SPARE_SEGMENTS } from './file-segments.ts';
+import { WRITE_FULL, writeBatch } from './file-writer.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
 import { compressBytes } from './swap-out.ts';
@@ -96,14 +89,9 @@ export class Demoter {
     }
     node.words[L.H_DEMOTE_BUSY] = node.thread;
     this.collectLocked();
-    if (this.unitCount > 0) {
-      node.unlock();
-      this.takeUnitsApart();
-      node.lock();
-    }
-    const first = this.count === 0 ? 0 : reserveLocked(node, this.granulesUsed, SPARE_SEGMENTS);
     node.unlock();
-    const outcome = this.count === 0 ? this.idleOutcome() : first < 0 ? DEMOTED_FILE_FULL : this.writeOut(first);
+    if (this.unitCount > 0) this.takeUnitsApart();
+    const outcome = this.count === 0 ? this.idleOutcome() : this.writeOut();
     Atomics.store(node.words, L.H_DEMOTE_BUSY, 0);
     return outcome;
   }
@@ -112,15 +100,16 @@ export class Demoter {
     return this.dropped > 0 ? DEMOTED_SOME : DEMOTED_NONE;
   }
 
-  private writeOut(first: number): number {
+  private writeOut(): number {
     const { node } = this;
     this.seal();
-    const ok = this.write(first);
+    const first = writeBatch(node, this.device, this.granulesUsed, SPARE_SEGMENTS);
+    if (first < 0) return first === WRITE_FULL ? DEMOTED_FILE_FULL : DEMOTED_IO_ERROR;
     node.lock();
-    const live = ok ? this.publishLocked(first) : 0;
-    commitLocked(node, first, live, ok ? this.count : 0);
+    const live = this.publishLocked(first);
+    commitLocked(node, first, live, this.count);
     node.unlock();
-    return ok ? DEMOTED_SOME : DEMOTED_IO_ERROR;
+    return DEMOTED_SOME;
   }
 
   /** Sweeps until the staging buffer is full or the hand has gone far enough. */
@@ -302,21 +291,6 @@ export class Demoter {
       const byte = node.stagingByte + this.granules[i] * FILE_GRANULE_BYTES;
       sealObject(node, byte, this.slots[i] as SlotIndex, this.lengths[i], this.isRaw[i] === 1);
     }
-  }
-
-  private write(first: number): boolean {
-    const { node } = this;
-    const length = this.granulesUsed * FILE_GRANULE_BYTES;
-    try {
-      const written = this.device.write(fileOffset(node, first), node.bytes, node.stagingByte, length);
-      if (written !== length) throw new RangeError('short write');
-    } catch {
-      node.counters[C.file_write_errors]++;
-      return false;
-    }
-    node.counters[C.file_writes]++;
-    node.counters[C.file_bytes_written] += length;
-    return true;
   }
 
   /** Returns how many objects of the batch now live in the file. */

@@ -13,6 +13,7 @@ import type { Device } from '../base/port.ts';
 import type { SlotIndex } from '../base/units.ts';
 import { FILE_OBJECT_BYTES_MAX, granulesFor, isObject, objectLength, objectSlot } from './file-object.ts';
 import * as F from './file-segments.ts';
+import { writeBatch } from './file-writer.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
 import { peekSlot, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
@@ -28,7 +29,7 @@ const PIECE_GRANULES = Math.floor(L.AREA_STAGING_BYTES / F.FILE_GRANULE_BYTES);
 export class FileCleaner {
   private readonly node: Node;
   private readonly device: Device;
-  private hand = 0;
+  private hand = -1;
   /**
    * Segments that could not be emptied (unreadable, or a damaged header hides an object), by number modulo the
    * length.
@@ -68,11 +69,16 @@ export class FileCleaner {
 
   private pickLocked(): number {
     const { node } = this;
-    const used = node.words[L.H_FILE_NEXT_SEGMENT];
     let best = -1;
     let bestShare = LIVE_SHARE_MAX;
-    for (let step = 0; step < Math.min(used, CANDIDATES); step++) {
-      this.hand = (this.hand + 1) % used;
+    let isWrapped = false;
+    for (let step = 0; step < CANDIDATES; step++) {
+      this.hand = F.nextUsedSegment(node, this.hand);
+      if (this.hand < 0) {
+        if (isWrapped) break;
+        isWrapped = true;
+        continue;
+      }
       const word = node.words[F.segmentAt(node, this.hand)];
       if (F.segmentState(word) !== F.SEGMENT_CLOSED || this.avoided[this.hand % AVOIDED_MAX] === this.hand) continue;
       const share = F.segmentLive(word) / Math.max(1, F.segmentWritten(word));
@@ -175,24 +181,14 @@ export class FileCleaner {
 
   private moveOut(count: number, packed: number): boolean {
     const { node } = this;
-    node.lock();
-    const target = F.reserveLocked(node, packed, 0);
-    node.unlock();
+    const target = writeBatch(node, this.device, packed, 0);
     if (target < 0) return false;
-    const length = packed * F.FILE_GRANULE_BYTES;
-    let ok = true;
-    try {
-      ok = this.device.write(F.fileOffset(node, target), node.bytes, node.stagingByte, length) === length;
-    } catch {
-      ok = false;
-    }
     node.lock();
     let live = 0;
-    for (let i = 0; ok && i < count; i++) if (this.repointLocked(i, target)) live++;
-    F.commitLocked(node, target, live, ok ? count : 0);
+    for (let i = 0; i < count; i++) if (this.repointLocked(i, target)) live++;
+    F.commitLocked(node, target, live, count);
     node.unlock();
-    if (!ok) node.counters[C.file_write_errors]++;
-    return ok;
+    return true;
   }
 
   private repointLocked(i: number, target: number): boolean {

@@ -1,9 +1,10 @@
 /**
- * Space of the file tier: a log of 256 KiB segments, written front to back, never in place. A node owns
- * `H_FILE_SEGMENTS` segments of the file; its part starts at node · segments · 256 KiB. A segment is reused when none
- * of its objects is live any more; the cleaner (swap/file-cleaner.ts) makes that happen.
+ * Space of the file tier: on each device a log of 256 KiB segments, written front to back, never in place. Which numbers
+ * are whose, and where they lie, is in swap/file-devices.ts. A segment is reused when none of its objects is live any
+ * more; the cleaner (swap/file-cleaner.ts) makes that happen. The free segment with the lowest number is taken first, so
+ * that the end of the file comes free.
  *
- *   segment word   state (2 bits) | FREE: next free segment + 1 << 2 | OPEN, CLOSED: live objects << 2 | objects written << 13
+ *   segment word   state (2 bits) | OPEN, CLOSED: live objects << 2 | objects written << 13
  *
  * Segment words are in frames of 1,024, made when a segment of theirs is first used. An object begins at a granule of
  * 256 bytes:
@@ -19,20 +20,25 @@ import { assert } from '../base/assert.ts';
 import { NO_PFN, PAGE_WORDS } from '../base/units.ts';
 import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { allocTableFrameLocked } from '../page-alloc/table-slab.ts';
+import {
+  CHUNK_SEGMENTS,
+  deviceAt,
+  deviceOfSegment,
+  nextDeviceLocked,
+  SEGMENT_BYTES,
+  SEGMENT_GRANULES,
+  tookBatchLocked,
+} from './file-devices.ts';
 
-export const FILE_GRANULE_BYTES = 256;
-export const SEGMENT_BYTES = 256 * 1024;
-export const SEGMENT_GRANULES = SEGMENT_BYTES / FILE_GRANULE_BYTES;
+export { FILE_GRANULE_BYTES, fileOffset, SEGMENT_BYTES, SEGMENT_GRANULES, SEGMENTS_MAX } from './file-devices.ts';
+
 export const FILE_HEADER_BYTES = 16;
 export const FILE_MAGIC = 0x4a42_4f51; // 'QOBJ'
 export const RAW_OBJECT = 0x8000_0000 | 0;
-/** 2^28 granules: what fits a slot word. */
-export const SEGMENTS_MAX = 2 ** 28 / SEGMENT_GRANULES;
-/** Kept free so that the cleaner always has somewhere to move live objects to. */
+/** Kept free on each device so that the cleaner always has somewhere to move live objects to. */
 export const SPARE_SEGMENTS = 2;
 
-export const SEGMENT_UNUSED = 0; // never used: its word may not even exist
-export const SEGMENT_FREE = 1;
+export const SEGMENT_FREE = 0; // its word may not even exist
 export const SEGMENT_OPEN = 2;
 export const SEGMENT_CLOSED = 3;
 
@@ -54,39 +60,53 @@ function segmentWord(state: number, live: number, written: number): number {
 /** Word index of a segment's word, 0 when its frame does not exist. */
 export function segmentAt(node: Node, segment: number): number {
   const root = node.words[L.FILE_SEGMENT_ROOTS_AT + (segment >> 10)];
-  return root === 0 ? 0 : root * PAGE_WORDS + (segment & 1023);
+  return root === 0 ? 0 : root * PAGE_WORDS + (segment & (CHUNK_SEGMENTS - 1));
 }
 
-/** Byte offset in the file of a granule of this node. */
-export function fileOffset(node: Node, granule: number): number {
-  return (node.index * node.words[L.H_FILE_SEGMENTS] * SEGMENT_GRANULES + granule) * FILE_GRANULE_BYTES;
-}
-
-/** Segments that can still be opened. */
+/** Segments that can still be opened, on all devices. */
 export function freeSegments(node: Node): number {
-  const { words } = node;
-  return words[L.H_FILE_FREE_COUNT] + words[L.H_FILE_SEGMENTS] - words[L.H_FILE_NEXT_SEGMENT];
+  let free = 0;
+  for (let device = 0; device < L.DEVICES_MAX; device++) free += node.words[deviceAt(device) + L.V_FREE];
+  return free;
 }
 
 /**
- * Room for `granules` in a row at the head of the log, opening a segment when the open one is too short. `spare` says
- * how many segments must stay free (0 for the cleaner). Returns the first granule, or −1 when the file is full.
+ * Room for `granules` in a row, on the device whose turn it is and that has it; `skip` has a bit for each device that
+ * must not be taken. `spare` says how many segments must stay free there (0 for the cleaner). Returns the first
+ * granule, or −1 when all are full.
  */
-export function reserveLocked(node: Node, granules: number, spare: number): number {
-  const { words } = node;
+export function reserveLocked(node: Node, granules: number, spare: number, skip = 0): number {
   assert(granules > 0 && granules <= SEGMENT_GRANULES, 'granules of one batch', granules);
-  const open = words[L.H_FILE_OPEN_SEGMENT] - 1;
-  if (open < 0 || words[L.H_FILE_OPEN_GRANULE] + granules > SEGMENT_GRANULES) {
-    const next = openSegment(node, spare);
+  let tried = skip;
+  for (let turn = 0; turn < L.DEVICES_MAX; turn++) {
+    const device = nextDeviceLocked(node, tried);
+    if (device < 0) return -1;
+    const first = reserveOn(node, device, granules, spare);
+    if (first >= 0) {
+      tookBatchLocked(node, device);
+      return first;
+    }
+    tried |= 1 << device;
+  }
+  return -1;
+}
+
+function reserveOn(node: Node, device: number, granules: number, spare: number): number {
+  const { words } = node;
+  const at = deviceAt(device);
+  const open = words[at + L.V_OPEN_SEGMENT] - 1;
+  if (open < 0 || words[at + L.V_OPEN_GRANULE] + granules > SEGMENT_GRANULES) {
+    const next = openSegment(node, device, spare);
     if (next < 0) return -1;
     if (open >= 0) closeSegment(node, open);
-    words[L.H_FILE_OPEN_SEGMENT] = next + 1;
-    words[L.H_FILE_OPEN_GRANULE] = 0;
+    words[at + L.V_OPEN_SEGMENT] = next + 1;
+    words[at + L.V_OPEN_GRANULE] = 0;
   }
-  const first = (words[L.H_FILE_OPEN_SEGMENT] - 1) * SEGMENT_GRANULES + words[L.H_FILE_OPEN_GRANULE];
-  words[L.H_FILE_OPEN_GRANULE] += granules;
+  const segment = words[at + L.V_OPEN_SEGMENT] - 1;
+  const first = segment * SEGMENT_GRANULES + words[at + L.V_OPEN_GRANULE];
+  words[at + L.V_OPEN_GRANULE] += granules;
   // A batch in flight counts as one live object, so that the segment cannot be reused before its writer is done.
-  addLive(node, Math.floor(first / SEGMENT_GRANULES), 1, 0);
+  addLive(node, segment, 1, 0);
   words[L.H_FILE_BATCH] = first + 1;
   return first;
 }
@@ -94,7 +114,10 @@ export function reserveLocked(node: Node, granules: number, spare: number): numb
 /** The batch reserved at `granule` is done: `live` of its `written` objects are in use. */
 export function commitLocked(node: Node, granule: number, live: number, written: number): void {
   const segment = Math.floor(granule / SEGMENT_GRANULES);
+  const at = deviceAt(deviceOfSegment(node, segment));
   node.words[L.H_FILE_BATCH] = 0;
+  node.words[at + L.V_LIVE] += live;
+  node.words[at + L.V_WRITTEN] += written;
   addLive(node, segment, live - 1, written);
   freeIfEmpty(node, segment);
 }
@@ -102,30 +125,39 @@ export function commitLocked(node: Node, granule: number, live: number, written:
 /** An object of the file is no longer needed. */
 export function fileFreeLocked(node: Node, granule: number): void {
   const segment = Math.floor(granule / SEGMENT_GRANULES);
+  node.words[deviceAt(deviceOfSegment(node, segment)) + L.V_LIVE]--;
   addLive(node, segment, -1, 0);
   freeIfEmpty(node, segment);
 }
 
-function openSegment(node: Node, spare: number): number {
+function openSegment(node: Node, device: number, spare: number): number {
   const { words } = node;
-  if (freeSegments(node) <= spare) return -1;
-  let segment = words[L.H_FILE_FREE_SEGMENT] - 1;
-  if (segment >= 0) {
-    const word = words[segmentAt(node, segment)];
-    assert(segmentState(word) === SEGMENT_FREE, 'free segment', segment, word);
-    words[L.H_FILE_FREE_SEGMENT] = word >>> 2;
-    words[L.H_FILE_FREE_COUNT]--;
-  } else {
-    segment = words[L.H_FILE_NEXT_SEGMENT];
-    if (!ensureWords(node, segment)) return -1;
-    words[L.H_FILE_NEXT_SEGMENT]++;
-  }
+  const at = deviceAt(device);
+  if (words[at + L.V_FREE] <= spare) return -1;
+  const segment = lowestFree(node, device);
+  if (segment < 0) return -1;
+  words[L.FILE_CHUNK_FREE_AT + (segment >> 10)]--;
+  words[at + L.V_FREE]--;
   words[segmentAt(node, segment)] = segmentWord(SEGMENT_OPEN, 0, 0);
   return segment;
 }
 
-function ensureWords(node: Node, segment: number): boolean {
-  const root = L.FILE_SEGMENT_ROOTS_AT + (segment >> 10);
+/** At most 256 + 1,024 words are looked at. */
+function lowestFree(node: Node, device: number): number {
+  const { words } = node;
+  for (let chunk = 0; chunk < L.FILE_CHUNKS; chunk++) {
+    if (words[L.FILE_CHUNK_FREE_AT + chunk] === 0 || deviceOfSegment(node, chunk * CHUNK_SEGMENTS) !== device) continue;
+    if (!ensureWords(node, chunk)) return -1;
+    const first = words[L.FILE_SEGMENT_ROOTS_AT + chunk] * PAGE_WORDS;
+    const found = words.subarray(first, first + CHUNK_SEGMENTS).indexOf(SEGMENT_FREE);
+    assert(found >= 0, 'a chunk with free segments has one', chunk);
+    return chunk * CHUNK_SEGMENTS + found;
+  }
+  return -1;
+}
+
+function ensureWords(node: Node, chunk: number): boolean {
+  const root = L.FILE_SEGMENT_ROOTS_AT + chunk;
   if (node.words[root] !== 0) return true;
   const pfn = allocTableFrameLocked(node, GFP_RECLAIM);
   if (pfn === NO_PFN) return false;
@@ -153,25 +185,70 @@ function freeIfEmpty(node: Node, segment: number): void {
   const at = segmentAt(node, segment);
   const word = words[at];
   if (segmentState(word) !== SEGMENT_CLOSED || segmentLive(word) > 0) return;
-  words[at] = SEGMENT_FREE | (words[L.H_FILE_FREE_SEGMENT] << 2);
-  words[L.H_FILE_FREE_SEGMENT] = segment + 1;
-  words[L.H_FILE_FREE_COUNT]++;
+  const device = deviceAt(deviceOfSegment(node, segment));
+  words[at] = SEGMENT_FREE;
+  words[L.FILE_CHUNK_FREE_AT + (segment >> 10)]++;
+  words[device + L.V_FREE]++;
+  words[device + L.V_WRITTEN] -= segmentWritten(word);
 }
 
-/** Bytes of the file that hold live or dead objects: segments in use. */
+/** Bytes of the files that hold live or dead objects: segments in use. */
 export function fileBytesUsed(node: Node): number {
   return (node.words[L.H_FILE_SEGMENTS] - freeSegments(node)) * SEGMENT_BYTES;
 }
 
-/** Live objects over all segments must equal the FILE slots; for tests, with no batch in flight. */
-export function checkFileSegments(node: Node): void {
-  let live = 0;
-  let free = 0;
-  for (let segment = 0; segment < node.words[L.H_FILE_NEXT_SEGMENT]; segment++) {
-    const word = node.words[segmentAt(node, segment)];
-    if (segmentState(word) === SEGMENT_FREE) free++;
-    else live += segmentLive(word);
+/**
+ * Segments of this node that are in use, by number, from `after` on (−1 for the first): for walks of the log. −1 behind
+ * the last. Chunks that never had a segment in use cost one load.
+ */
+export function nextUsedSegment(node: Node, after: number): number {
+  const { words } = node;
+  for (let chunk = (after + 1) >> 10; chunk < L.FILE_CHUNKS; chunk++) {
+    const root = words[L.FILE_SEGMENT_ROOTS_AT + chunk];
+    if (root === 0) continue;
+    const start = Math.max(after + 1, chunk * CHUNK_SEGMENTS);
+    for (let segment = start; segment < (chunk + 1) * CHUNK_SEGMENTS; segment++) {
+      if (words[root * PAGE_WORDS + (segment & (CHUNK_SEGMENTS - 1))] !== SEGMENT_FREE) return segment;
+    }
   }
-  assert(live === node.words[L.H_FILE_SLOTS], 'live objects in the file', live, node.words[L.H_FILE_SLOTS]);
-  assert(free === node.words[L.H_FILE_FREE_COUNT], 'free segments', free, node.words[L.H_FILE_FREE_COUNT]);
+  return -1;
+}
+
+/** Counts of every device against its segments, and live objects over all against the FILE slots; with no batch in flight. */
+export function checkFileSegments(node: Node): void {
+  const { words } = node;
+  const live = new Array<number>(L.DEVICES_MAX).fill(0);
+  const written = new Array<number>(L.DEVICES_MAX).fill(0);
+  const used = new Array<number>(L.DEVICES_MAX).fill(0);
+  for (let segment = nextUsedSegment(node, -1); segment >= 0; segment = nextUsedSegment(node, segment)) {
+    const device = deviceOfSegment(node, segment);
+    assert(device >= 0, 'a segment in use has a device', segment);
+    live[device] += segmentLive(words[segmentAt(node, segment)]);
+    written[device] += segmentWritten(words[segmentAt(node, segment)]);
+    used[device]++;
+  }
+  let total = 0;
+  for (let device = 0; device < L.DEVICES_MAX; device++) {
+    const at = deviceAt(device);
+    const free = words[at + L.V_FREE];
+    const size = sizeOf(node, device);
+    assert(free + used[device] === size, 'segments of a device', device, size);
+    assert(live[device] === words[at + L.V_LIVE], 'live objects of a device', device, live[device]);
+    assert(written[device] === words[at + L.V_WRITTEN], 'objects of a device', device, written[device]);
+    total += live[device];
+  }
+  assert(total === words[L.H_FILE_SLOTS], 'live objects in the files', total, words[L.H_FILE_SLOTS]);
+}
+
+/** Segments of the device by its chunks, whose free counts are compared with the words. */
+function sizeOf(node: Node, device: number): number {
+  const { words } = node;
+  let size = 0;
+  for (let chunk = 0; chunk < L.FILE_CHUNKS; chunk++) {
+    if (deviceOfSegment(node, chunk * CHUNK_SEGMENTS) !== device) continue;
+    size += words[L.FILE_CHUNK_FREE_AT + chunk];
+    const root = words[L.FILE_SEGMENT_ROOTS_AT + chunk] * PAGE_WORDS;
+    for (let i = 0; root > 0 && i < CHUNK_SEGMENTS; i++) if (words[root + i] !== SEGMENT_FREE) size++;
+  }
+  return size;
 }

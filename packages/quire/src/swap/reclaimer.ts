@@ -25,6 +25,7 @@ import {
   SWEEP_FRAMES_MAX,
 } from './demoter.ts';
 import { FileCleaner } from './file-cleaner.ts';
+import { hasDevice } from './file-devices.ts';
 import { compactPool } from './pool-compactor.ts';
 import { ringPopLocked, ringPushLocked } from './ring.ts';
 import { COMPRESS_BATCH, claimLocked, createIsolateResult, isolateLocked, publishSameLocked } from './swap-out.ts';
@@ -71,10 +72,9 @@ export class Reclaimer {
 
   constructor(node: Node, device: Device | undefined) {
     this.node = node;
-    const hasFile = device !== undefined && node.words[L.H_FILE_SEGMENTS] > 0;
-    this.demoter = hasFile ? new Demoter(node, device) : undefined;
-    this.compressor = new Compressor(node, hasFile);
-    this.cleaner = hasFile ? new FileCleaner(node, device) : undefined;
+    this.demoter = device === undefined ? undefined : new Demoter(node, device);
+    this.compressor = new Compressor(node, device !== undefined);
+    this.cleaner = device === undefined ? undefined : new FileCleaner(node, device);
   }
 
   /**
@@ -166,7 +166,7 @@ export class Reclaimer {
 
   /** The pool has outgrown its share, or so little is resident that compressing more would only thrash. */
   wantsDemotion(): boolean {
-    if (this.demoter === undefined) return false;
+    if (this.demoter === undefined || !hasDevice(this.node.home)) return false;
     const { words } = this.node;
     const pool = words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES];
     if (pool > words[L.H_POOL_FRAMES_MAX]) return true;
@@ -178,7 +178,7 @@ export class Reclaimer {
    * finding nothing means nothing only after two turns over the node.
    */
   demote(): boolean {
-    if (this.demoter === undefined) return false;
+    if (this.demoter === undefined || !hasDevice(this.node.home)) return false;
     const { words, frames } = this.node;
     const sweepsMax = Math.ceil((2 * frames) / SWEEP_FRAMES_MAX) + 1;
     for (let sweep = 0; sweep < sweepsMax && words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] > 0; sweep++) {

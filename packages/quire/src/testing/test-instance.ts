@@ -6,6 +6,7 @@ import type { Node } from '../arena/node.ts';
 import type { Device } from '../base/port.ts';
 import { MIB, type Pfn } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
+import { addDevice } from '../swap/file-devices.ts';
 import { type Access, setAccess } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
 import { formatInstance, joinInstance } from '../vm/instance.ts';
@@ -82,12 +83,12 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
   const nodes = formatInstance(memories, kernel, {
     hasSwap,
     poolShare: shape.poolShare ?? 1,
-    fileBytes,
     kcompressd: shape.kcompressd ?? 0,
     areas: shape.areas ?? 3,
   });
   const thread = attachThread(nodes);
-  const memory = new Memory(nodes, device, hasSwap);
+  if (fileBytes > 0) addDevice(nodes, -1, fileBytes, 0);
+  const memory = new Memory(nodes, device);
   const check = (): void => {
     for (const node of nodes) checkNode(node);
     checkGroups(nodes);
@@ -115,7 +116,7 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
     },
     join: () => {
       const joined = joinInstance(memories, kernel);
-      return { ...joined, memory: new Memory(joined.nodes, device, hasSwap) };
+      return { ...joined, memory: new Memory(joined.nodes, device) };
     },
     finish: () => {
       check();

@@ -33,7 +33,7 @@ export function checkNode(node: Node): void {
   checkSwapTable(node);
   const failed = sumCounter(node, C.swap_alloc_failed);
   assert(failed === 0, 'no slot was refused while one was free', failed);
-  if (node.words[L.H_FILE_SEGMENTS] > 0) checkFileSegments(node);
+  checkFileSegments(node);
   let cached = 0;
   for (let index = 0; index < L.THREADS_MAX; index++) {
     cached += node.words[L.THREADS_AT + index * L.THREAD_WORDS + L.T_CACHE_COUNT];
@@ -109,7 +109,7 @@ export function checkEmpty(node: Node): void {
     if ((node.words[node.kindAt + pfn] & KIND_MASK) === KIND_THREAD) areas += 1 << L.AREA_ORDER;
   }
   const segmentTables = node.words
-    .subarray(L.FILE_SEGMENT_ROOTS_AT, L.FILE_SEGMENT_ROOTS_AT + L.FILE_SEGMENT_ROOTS)
+    .subarray(L.FILE_SEGMENT_ROOTS_AT, L.FILE_SEGMENT_ROOTS_AT + L.FILE_CHUNKS)
     .filter((root) => root !== 0).length;
   // A thread's current cluster may keep its chunk.
   const chunks = node.words

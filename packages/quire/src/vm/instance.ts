@@ -8,7 +8,6 @@ import type { Kernel } from '../codec/kernel.ts';
 import { formatBuddy } from '../page-alloc/buddy.ts';
 import { watermarksFor } from '../page-alloc/watermarks.ts';
 import { formatGroups } from '../reclaim/group-table.ts';
-import { SEGMENT_BYTES, SEGMENTS_MAX } from '../swap/file-segments.ts';
 import { ringEntriesFor } from '../swap/ring.ts';
 import { attachThread, reserveAreas } from './thread-slot.ts';
 
@@ -17,8 +16,6 @@ export interface InstanceShape {
   readonly hasSwap: boolean;
   /** Share of a node's frames the compressed pool may fill before it is demoted, 0…1. */
   readonly poolShare: number;
-  /** Bytes of the file tier, 0 when there is none. */
-  readonly fileBytes: number;
   /** kcompressd threads that will drain the rings. */
   readonly kcompressd: number;
   /** Thread areas to set aside. */
@@ -27,7 +24,7 @@ export interface InstanceShape {
 
 export type KernelFactory = (memory: WebAssembly.Memory) => Kernel;
 
-/** Formats fresh memories as the nodes of one instance. */
+/** Formats fresh memories as the nodes of one instance. It has no file tier yet: see `addDevice`. */
 export function formatInstance(
   memories: readonly WebAssembly.Memory[],
   kernel: KernelFactory,
@@ -35,7 +32,6 @@ export function formatInstance(
 ): Node[] {
   for (let i = 0; i < memories.length; i++) formatNode(memories[i], i, memories.length);
   const nodes = viewNodes(memories, kernel);
-  const segments = Math.min(Math.floor(shape.fileBytes / SEGMENT_BYTES / nodes.length), SEGMENTS_MAX);
   for (const node of nodes) {
     const { words } = node;
     const managed = node.frames - node.firstFree;
@@ -48,7 +44,6 @@ export function formatInstance(
     words[L.H_KCOMPRESSD] = shape.kcompressd;
     words[L.H_SLOTS_MAX] = shape.hasSwap ? L.SLOTS_MAX : 0;
     words[L.H_POOL_FRAMES_MAX] = Math.floor(managed * shape.poolShare);
-    words[L.H_FILE_SEGMENTS] = segments;
     node.kernel.crc32cInit(L.CRC_TABLE_AT * 4);
     formatBuddy(node);
   }

@@ -2,7 +2,7 @@
  * What one thread needs to work on the nodes: their views, a reclaimer each, the device. Made by `attach`
  * (api/instance.ts) or by a test.
  */
-import { H_STATE, STATE_FAILED, STATE_OPEN } from '../arena/layout.ts';
+import { H_SLOTS_MAX, H_STATE, STATE_FAILED, STATE_OPEN } from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { AssertionError } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
@@ -13,8 +13,6 @@ export class Memory {
   readonly nodes: readonly Node[];
   readonly reclaimers: readonly Reclaimer[];
   readonly device: Device | undefined;
-  /** False when no tier was configured: a full node is then out of memory, not out of swap. */
-  readonly hasSwap: boolean;
   /**
    * Gives inline daemons a turn; set where no daemon thread runs (daemons/runner.ts). Called by faults, with no lock
    * held.
@@ -24,11 +22,15 @@ export class Memory {
   /** Files behind the page cache; set before the first one is opened. */
   files: FileIo | undefined;
 
-  constructor(nodes: readonly Node[], device: Device | undefined, hasSwap: boolean) {
+  constructor(nodes: readonly Node[], device: Device | undefined) {
     this.nodes = nodes;
     this.device = device;
-    this.hasSwap = hasSwap;
     this.reclaimers = nodes.map((node) => new Reclaimer(node, device));
+  }
+
+  /** False while there is no tier: a full node is then out of memory, not out of swap. */
+  get hasSwap(): boolean {
+    return Atomics.load(this.nodes[0].words, H_SLOTS_MAX) > 0;
   }
 
   /**

@@ -29,7 +29,7 @@ export interface FileWork {
 
 const work = workerData as FileWork;
 const { nodes, thread } = joinInstance(work.memories, (memory) => instantiateKernel(work.module, memory));
-const memory = new Memory(nodes, undefined, true);
+const memory = new Memory(nodes, undefined);
 attachFiles(memory, work.slowMs > 0 ? new SlowFileIo(work.slowMs) : new NodeFileIo());
 parentPort?.postMessage('joined');
 if (work.role === 'flush') runFlusher(memory, new Flusher(memory));

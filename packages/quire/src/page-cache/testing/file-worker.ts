@@ -22,7 +22,7 @@ export interface FileWork {
 
 const work = workerData as FileWork;
 const { nodes, thread } = joinInstance(work.memories, (memory) => instantiateKernel(work.module, memory));
-const memory = new Memory(nodes, undefined, true);
+const memory = new Memory(nodes, undefined);
 memory.files = new NodeFileIo();
 const look = () => ({ size: 0, mtimeNs: 1n });
 const { region, inode } = openInode(memory, { name: 'file:1:1', readFd: work.fd, writeFd: work.fd, look });

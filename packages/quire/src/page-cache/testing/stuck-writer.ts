@@ -15,7 +15,7 @@ interface Start {
 
 const start = workerData as Start;
 const { nodes, thread } = joinInstance(start.memories, (memory) => instantiateKernel(start.module, memory));
-const memory = new Memory(nodes, undefined, true);
+const memory = new Memory(nodes, undefined);
 
 const stuck: FileIo = {
   readv: () => 0,
