@@ -113,18 +113,23 @@ function resolveTiers(swap: unknown, budgetBytes: number): Pick<ResolvedOptions,
   let compressed = false;
   const swapFiles: ResolvedFileTier[] = [];
   for (const tier of swap as TierOptions[]) {
-    if (typeof tier !== 'object' || tier === null) throw invalidArg('swap', 'an array of tier objects', tier);
-    if (tier.tier === 'compressed') {
-      if (compressed || swapFiles.length > 0)
-        throw invalidArg('swap', 'one compressed tier, before any file tier', tier.tier);
-      checkCodec(tier.codec);
-      compressed = true;
-    } else if (tier.tier === 'file') {
-      if (swapFiles.length === DEVICES_MAX) throw outOfRange('file tiers', `at most ${DEVICES_MAX}`, DEVICES_MAX + 1);
-      swapFiles.push(resolveFileTier(tier, budgetBytes));
-    } else throw invalidArg('swap[].tier', "'compressed' or 'file'", (tier as { tier: unknown }).tier);
+    const resolved = resolveTier(tier, budgetBytes);
+    if (resolved !== 'compressed') swapFiles.push(resolved);
+    else if (compressed || swapFiles.length > 0)
+      throw invalidArg('swap', 'one compressed tier, before any file tier', resolved);
+    else compressed = true;
   }
+  if (swapFiles.length > DEVICES_MAX) throw outOfRange('file tiers', `at most ${DEVICES_MAX}`, swapFiles.length);
   return { compressed, swapFiles };
+}
+
+/** Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE or ERR_QUIRE_UNSUPPORTED. */
+export function resolveTier(tier: TierOptions, budgetBytes: number): 'compressed' | ResolvedFileTier {
+  if (typeof tier !== 'object' || tier === null) throw invalidArg('tier', 'a tier object', tier);
+  if (tier.tier === 'file') return resolveFileTier(tier, budgetBytes);
+  if (tier.tier !== 'compressed') throw invalidArg('tier', "'compressed' or 'file'", (tier as { tier: unknown }).tier);
+  checkCodec(tier.codec);
+  return 'compressed';
 }
 
 function checkCodec(codec: unknown): void {
@@ -133,7 +138,7 @@ function checkCodec(codec: unknown): void {
   throw invalidArg('codec', "'lz4'", codec);
 }
 
-export function resolveFileTier(tier: FileTierOptions, budgetBytes: number): ResolvedFileTier {
+function resolveFileTier(tier: FileTierOptions, budgetBytes: number): ResolvedFileTier {
   if (tier.path !== undefined && (typeof tier.path !== 'string' || tier.path === ''))
     throw invalidArg('path', 'a path', tier.path);
   const bytes = tier.size === undefined ? budgetBytes * 4 : parseBytes(tier.size);

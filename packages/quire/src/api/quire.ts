@@ -21,6 +21,7 @@ import type { LeftDescriptors } from '../page-cache/inode.ts';
 import { groupOfRegion } from '../reclaim/group.ts';
 import { groupName } from '../reclaim/group-table.ts';
 import { StallMeter } from '../reclaim/pressure.ts';
+import { poolShare } from '../swap/tiers.ts';
 import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
 import { formatInstance, viewNodes } from '../vm/instance.ts';
@@ -44,7 +45,6 @@ import type { FileFlags } from './file-flags.ts';
 import { FileHost } from './file-host.ts';
 import { Group, type GroupOptions } from './group.ts';
 import { type MapPlace, openByteMap, openMap } from './map-opener.ts';
-import { type QuireOptions, type ResolvedOptions, resolveOptions } from './options.ts';
 import {
   type PressureEvent,
   type PressureTrigger,
@@ -52,10 +52,18 @@ import {
   resolveTriggers,
   stallClockUs,
 } from './pressure-watch.ts';
+import { type QuireOptions, type ResolvedOptions, resolveOptions, resolveTier, type TierOptions } from './options.ts';
 import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { collectStats, type QuireStats } from './stats.ts';
-import { closeSwapFiles, type OpenedFile, openSwapFiles, SwapTiers } from './swap-tiers.ts';
+import {
+  closeSwapFiles,
+  type OpenedFile,
+  openSwapFiles,
+  type SwapoffOptions,
+  type SwapoffProgress,
+  SwapTiers,
+} from './swap-tiers.ts';
 
 /**
  * What another thread needs to attach. Post it with `postMessage` or as `workerData`; it stays good until the owner
@@ -174,7 +182,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       const hasSwap = shape.compressed || swapFiles.length > 0;
       const nodes = formatInstance(memories, (memory) => instantiateKernel(kernel, memory), {
         hasSwap,
-        poolShare: poolShare(shape),
+        poolShare: poolShare(shape.compressed, swapFiles.length > 0),
         kcompressd: shape.threads,
         areas: areasFor(shape),
       });
@@ -182,7 +190,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       setCompaction(nodes, shape.compaction);
       const thread = attachThread(nodes);
       const memory = new Memory(nodes, new FileDevice(nodes[0].words));
-      const tiers = new SwapTiers(nodes);
+      const tiers = new SwapTiers(memory, shape.compressed, () => memory.checkAlive());
       for (const file of swapFiles) tiers.add(file);
       const handle = {
         memories,
@@ -331,10 +339,62 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     return group;
   }
 
+  /**
+   * Adds a tier while the instance runs, as swapon(8): a file, or the compressed tier when that is off. Resolves with its
+   * name, which `swapoff` and `stats().tiers` know it by. For the thread that opened the instance; the others use the
+   * tier from then on. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE (eight files are in use), ERR_QUIRE_IO (the file
+   * cannot be made), ERR_QUIRE_UNSUPPORTED (an attached thread).
+   */
+  async swapon(tier: TierOptions): Promise<string> {
+    this.checkOpen();
+    const { tiers } = this.ownParts('swapon');
+    const resolved = resolveTier(tier, this.sharedHandle.budgetBytes);
+    if (resolved === 'compressed') {
+      tiers.addPool();
+      return resolved;
+    }
+    const opened = openSwapFiles([resolved]);
+    try {
+      return tiers.add(opened[0]);
+    } catch (error) {
+      closeSwapFiles(opened);
+      throw error;
+    }
+  }
+
+  /**
+   * Takes a tier out of use: `'compressed'`, or the name of a file. What it holds moves to the other files, and when they
+   * are full to the compressed tier (from that, to the files); page tables are not touched, and pages can be used all the
+   * while. The space of the file is given back. After `swapoff('compressed')` pages pass through memory on their way to
+   * the files only. Resolves with what was moved; pages that cannot be read back are lost for their readers
+   * (ERR_QUIRE_IO, ERR_QUIRE_CORRUPT), counted, and hold up nothing.
+   *
+   * Throws ERR_QUIRE_SWAP_FULL, at once when the rest cannot hold the data, later when it turns out so; the reason of
+   * `signal` when that is aborted: the tier is in use again then, and nothing is lost. Also ERR_QUIRE_INVALID_ARG,
+   * ERR_QUIRE_UNSUPPORTED (an attached thread), ERR_QUIRE_CLOSED.
+   */
+  async swapoff(tier: string, options: SwapoffOptions = {}): Promise<SwapoffProgress> {
+    this.checkOpen();
+    const { tiers } = this.ownParts('swapoff');
+    if (typeof tier !== 'string') throw invalidArg('tier', 'the name of a tier', tier);
+    return tiers.off(tier, checkSwapoff(options));
+  }
+
+  /** Descriptors that an attached worker opens are closed when it ends, so tiers are the owner's business. */
+  private ownParts(what: string): OwnedParts {
+    if (this.owns !== undefined) return this.owns;
+    throw new QuireError('ERR_QUIRE_UNSUPPORTED', `${what} is for the thread that opened the instance`);
+  }
+
   /** Gauges and counters of the whole instance, under their /proc/vmstat names. */
   stats(): QuireStats {
     this.checkOpen();
-    return collectStats(this.memory.nodes, this.sharedHandle.budgetBytes, this.meter.read());
+    return collectStats(
+      this.memory.nodes,
+      this.sharedHandle.budgetBytes,
+      this.meter.read(),
+      this.owns?.tiers.paths,
+    );
   }
 
   /** Lets inline daemons (`threads: 0`) work; with daemon threads it does nothing. */
@@ -366,6 +426,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     const { nodes } = this.memory;
     const failed = Atomics.load(nodes[0].words, L.H_STATE) !== L.STATE_OPEN;
     let unwritten: unknown;
+    await this.owns?.tiers.settle();
     if (!failed) {
       unwritten = await this.files.closeAll();
       for (const child of [...this.children]) child.close();
@@ -480,15 +541,6 @@ function makeMemories(budgetBytes: number): WebAssembly.Memory[] {
 }
 
 /**
- * With a file tier behind it the compressed pool leaves room for a working set; alone it may take nearly everything;
- * without it, it is only a write buffer.
- */
-function poolShare(shape: ResolvedOptions): number {
-  if (!shape.compressed) return 0.05;
-  return shape.swapFiles.length === 0 ? 1 : 0.8;
-}
-
-/**
  * Areas set aside: the owner, the daemons, those that files will need, and some for attached threads as the budget allows
  * (an area is 128 KiB).
  */
@@ -500,4 +552,13 @@ function areasFor(shape: ResolvedOptions): number {
 function checkAccess(access: unknown): Access | undefined {
   if (access === undefined || ACCESS_HINTS.some((hint) => hint === access)) return access as Access | undefined;
   throw invalidArg('access', "'auto', 'sequential' or 'random'", access);
+}
+
+function checkSwapoff(options: unknown): SwapoffOptions {
+  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
+  const { signal, onProgress } = options as Record<string, unknown>;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArg('signal', 'an AbortSignal', signal);
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw invalidArg('onProgress', 'a function', onProgress);
+  return options as SwapoffOptions;
 }

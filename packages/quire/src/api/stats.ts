@@ -5,7 +5,9 @@ import { C, COUNTER_NAMES, type CounterName } from '../base/counters.ts';
 import { ORDER_MAX, PAGE_BYTES } from '../base/units.ts';
 import { buddyinfo, fragmentationIndex } from '../page-alloc/fragmentation.ts';
 import type { Pressure } from '../reclaim/pressure.ts';
+import { DEVICE_ON, deviceAt, deviceState, SEGMENT_BYTES } from '../swap/file-devices.ts';
 import { fileBytesUsed } from '../swap/file-segments.ts';
+import { bytesInPool, bytesOnDevice, devicesInUse, pagesInPool, tierName } from '../swap/tiers.ts';
 import { pagesByGroup } from '../vm/region-table.ts';
 import { liveThreads, sumCounter } from '../vm/thread-slot.ts';
 
@@ -45,6 +47,8 @@ export interface QuireGauges {
   readonly file_pages: number;
   readonly file_bytes: number;
   readonly file_bytes_max: number;
+  /** The tiers in use, the compressed one first, then files by priority. */
+  readonly tiers: readonly TierStats[];
   readonly table_pages: number;
   readonly threads: number;
   readonly nodes: number;
@@ -61,7 +65,30 @@ export interface QuireGauges {
   readonly pressure: Pressure;
 }
 
-export function collectStats(nodes: readonly Node[], budgetBytes: number, pressure: Pressure): QuireStats {
+export interface TierStats {
+  readonly tier: 'compressed' | 'file';
+  /** What `swapoff` knows it by. */
+  readonly name: string;
+  /** 'draining': `swapoff` is at work. 'off' is said of the compressed tier only: files that are off are not listed. */
+  readonly state: 'on' | 'draining' | 'off';
+  /** Of files, in the thread that opened the instance. */
+  readonly path?: string;
+  readonly priority?: number;
+  /** Bytes it may take, and has taken: frames of the pool, segments of a file. */
+  readonly size: number;
+  readonly used: number;
+  /** Bytes of these that belong to pages: compressed bytes of the pool, about as many of a file. */
+  readonly live: number;
+  /** Pages it holds. */
+  readonly pages: number;
+}
+
+export function collectStats(
+  nodes: readonly Node[],
+  budgetBytes: number,
+  pressure: Pressure,
+  paths?: ReadonlyMap<string, string>,
+): QuireStats {
   const sum = (at: number): number => nodes.reduce((total, node) => total + node.words[at], 0);
   const counters = Object.fromEntries(
     COUNTER_NAMES.map((name) => [name, nodes.reduce((total, node) => total + sumCounter(node, C[name]), 0)]),
@@ -94,6 +121,7 @@ export function collectStats(nodes: readonly Node[], budgetBytes: number, pressu
     file_pages: sum(L.H_FILE_SLOTS),
     file_bytes: nodes.reduce((total, node) => total + fileBytesUsed(node), 0),
     file_bytes_max: sum(L.H_FILE_SEGMENTS) * 256 * 1024,
+    tiers: [poolStats(nodes), ...fileStats(nodes, paths)],
     table_pages: sum(L.H_TABLE_FRAMES),
     threads: liveThreads(nodes[0]),
     nodes: nodes.length,
@@ -105,6 +133,43 @@ export function collectStats(nodes: readonly Node[], budgetBytes: number, pressu
     pressure,
     ...counters,
   };
+}
+
+function poolStats(nodes: readonly Node[]): TierStats {
+  const sum = (of: (node: Node) => number): number => nodes.reduce((total, node) => total + of(node), 0);
+  return {
+    tier: 'compressed',
+    name: 'compressed',
+    state: POOL_STATES[Atomics.load(nodes[0].words, L.H_POOL_STATE)],
+    size: sum(({ words }) => words[L.H_POOL_FRAMES_MAX]) * PAGE_BYTES,
+    used: sum(({ words }) => words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES]) * PAGE_BYTES,
+    live: sum(bytesInPool),
+    pages: sum(pagesInPool),
+  };
+}
+
+const POOL_STATES = ['off', 'on', 'draining'] as const;
+
+function fileStats(nodes: readonly Node[], paths: ReadonlyMap<string, string> | undefined): TierStats[] {
+  const home = nodes[0].words;
+  const tiers = devicesInUse(home).map((device): TierStats => {
+    const at = deviceAt(device);
+    const name = tierName(home, device);
+    const path = paths?.get(name);
+    const bytes = nodes.map((node) => bytesOnDevice(node, device));
+    return {
+      tier: 'file',
+      name,
+      state: deviceState(home, device) === DEVICE_ON ? 'on' : 'draining',
+      ...(path === undefined ? {} : { path }),
+      priority: home[at + L.V_PRIORITY],
+      size: home[at + L.V_SEGMENTS] * nodes.length * SEGMENT_BYTES,
+      used: bytes.reduce((total, { used }) => total + used, 0),
+      live: bytes.reduce((total, { live }) => total + live, 0),
+      pages: nodes.reduce((total, { words }) => total + words[at + L.V_LIVE], 0),
+    };
+  });
+  return tiers.sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0));
 }
 
 function wide(node: Node, at: number): number {

@@ -1,14 +1,62 @@
-/** The tiers of an instance as its owner has them: the files behind the devices, opened, added and closed. */
-import type { Node } from '../arena/node.ts';
-import { QuireError } from '../base/errors.ts';
-import { closeSwapFile, isUnused, openSwapFile, retireDescriptor } from '../daemons/file-device.ts';
-import { addDevice, NO_DEVICE } from '../swap/file-devices.ts';
+/** The tiers of an instance as its owner has them: files opened, added, emptied, closed. */
+import * as L from '../arena/layout.ts';
+import { invalidArg, QuireError } from '../base/errors.ts';
+import { closeSwapFile, emptySwapFile, isUnused, openSwapFile, retireDescriptor } from '../daemons/file-device.ts';
+import { Kswapoff } from '../daemons/kswapoff.ts';
+import {
+  DRAIN_DONE,
+  DRAIN_NEW,
+  DRAIN_NO_ROOM,
+  forgetDevice,
+  isDrained,
+  removeDevice,
+  startDrain,
+  stopDrain,
+} from '../swap/drainer.ts';
+import { addDevice, DEVICE_RETIRED, deviceAt, deviceState, NO_DEVICE } from '../swap/file-devices.ts';
+import {
+  canDrainDevice,
+  canDrainPool,
+  devicesInUse,
+  POOL_DRAINING,
+  POOL_OFF,
+  POOL_ON,
+  pagesInPool,
+  setPoolShare,
+  tierName,
+} from '../swap/tiers.ts';
+import type { Memory } from '../vm/memory.ts';
 import type { ResolvedFileTier } from './options.ts';
+
+export interface SwapoffProgress {
+  /** Pages that were in the tier at the start, and that have left it, freed ones included. */
+  readonly pages: number;
+  readonly pagesDone: number;
+  /** Pages that could not be read back: their readers get ERR_QUIRE_IO or ERR_QUIRE_CORRUPT. */
+  readonly pagesLost: number;
+}
+
+export interface SwapoffOptions {
+  /** Aborting puts the tier on again; nothing is lost, and what was moved stays where it is. */
+  readonly signal?: AbortSignal;
+  /** Called now and then, and once at the end. What it throws ends the call as aborting does. */
+  readonly onProgress?: (progress: SwapoffProgress) => void;
+}
 
 /** A swap file that is open but not in use yet. */
 export interface OpenedFile extends ResolvedFileTier {
   readonly fd: number;
 }
+
+/** One that is no longer in use: its descriptor is closed when no thread can have it in hand. */
+interface RetiredFile {
+  readonly device: number;
+  readonly fd: number;
+}
+
+const POLL_MS = 5;
+/** Polls without a page moved, while there is no room: some 2 s in which pages may be freed, or reclaim makes room. */
+const IDLE_POLLS_MAX = 400;
 
 /** Makes all the files, or none. Throws ERR_QUIRE_IO. */
 export function openSwapFiles(tiers: readonly ResolvedFileTier[]): OpenedFile[] {
@@ -27,33 +75,212 @@ export function closeSwapFiles(files: readonly OpenedFile[]): void {
 }
 
 export class SwapTiers {
-  private readonly nodes: readonly Node[];
-  private readonly paths = new Map<number, string>();
+  /** Paths by name, for `stats()`. */
+  readonly paths = new Map<string, string>();
+  private readonly memory: Memory;
+  private readonly home: Int32Array;
+  private readonly checkOpen: () => void;
+  private readonly retired = new Set<RetiredFile>();
+  private readonly running = new Set<Promise<SwapoffProgress>>();
+  private inline: Kswapoff | undefined;
+  private isClosing = false;
   /** Priorities of those that were given none fall from here. */
   private nextPriority = -1;
 
-  constructor(nodes: readonly Node[]) {
-    this.nodes = nodes;
+  /** `checkOpen` throws once the instance is closed or has failed. */
+  constructor(memory: Memory, compressed: boolean, checkOpen: () => void) {
+    this.memory = memory;
+    this.home = memory.nodes[0].words;
+    this.checkOpen = checkOpen;
+    Atomics.store(this.home, L.H_POOL_STATE, compressed ? POOL_ON : POOL_OFF);
   }
 
-  /** Takes an open file into use. Returns its device. Throws ERR_QUIRE_RANGE when there is no number left for it. */
-  add(file: OpenedFile): number {
-    const device = addDevice(this.nodes, file.fd, file.bytes, file.priority ?? this.nextPriority);
+  /** Takes an open file into use. Returns its name. Throws ERR_QUIRE_RANGE when there is no number left for it. */
+  add(file: OpenedFile): string {
+    this.closeRetired();
+    const device = addDevice(this.memory.nodes, file.fd, file.bytes, file.priority ?? this.nextPriority);
     if (device === NO_DEVICE) throw new QuireError('ERR_QUIRE_RANGE', 'no more file tiers: eight, or 64 GiB a node');
     if (file.priority === undefined) this.nextPriority--;
-    this.paths.set(device, file.path);
-    return device;
+    const name = tierName(this.home, device);
+    this.paths.set(name, file.path);
+    setPoolShare(this.memory.nodes);
+    return name;
+  }
+
+  /** Throws ERR_QUIRE_INVALID_ARG when it is on or being emptied. */
+  addPool(): void {
+    if (Atomics.compareExchange(this.home, L.H_POOL_STATE, POOL_OFF, POOL_ON) !== POOL_OFF)
+      throw new QuireError('ERR_QUIRE_INVALID_ARG', 'the compressed tier is in use');
+    setPoolShare(this.memory.nodes);
+  }
+
+  /** Empties the tier and takes it out of use. Errors: `Quire.swapoff`. */
+  off(name: string, options: SwapoffOptions): Promise<SwapoffProgress> {
+    const running = this.begin(name, options).finally(() => this.running.delete(running));
+    this.running.add(running);
+    return running;
+  }
+
+  private async begin(name: string, options: SwapoffOptions): Promise<SwapoffProgress> {
+    options.signal?.throwIfAborted();
+    if (name === 'compressed') return this.poolOff(options);
+    const device = devicesInUse(this.home).find((each) => tierName(this.home, each) === name);
+    if (device === undefined) throw invalidArg('tier', 'the name of a tier in use', name);
+    return this.deviceOff(device, name, options);
+  }
+
+  private async deviceOff(device: number, name: string, options: SwapoffOptions): Promise<SwapoffProgress> {
+    const { nodes } = this.memory;
+    if (!canDrainDevice(nodes, device)) throw noRoom(name);
+    if (!startDrain(nodes, device)) throw new QuireError('ERR_QUIRE_INVALID_ARG', `${name} is being removed already`);
+    setPoolShare(nodes);
+    const live = (): number => sum(this.memory, deviceAt(device) + L.V_LIVE);
+    const progress = new Progress(options, live, () => this.home[deviceAt(device) + L.V_LOST]);
+    try {
+      await this.drain(name, deviceAt(device) + L.V_DRAIN, progress, () => isDrained(nodes, device));
+    } catch (error) {
+      stopDrain(this.home, device);
+      setPoolShare(nodes);
+      throw error;
+    }
+    this.takeOut(device, name);
+    return progress.now();
+  }
+
+  private async poolOff(options: SwapoffOptions): Promise<SwapoffProgress> {
+    const { nodes } = this.memory;
+    if (!canDrainPool(nodes)) throw noRoom('compressed');
+    if (Atomics.compareExchange(this.home, L.H_POOL_STATE, POOL_ON, POOL_DRAINING) !== POOL_ON)
+      throw new QuireError('ERR_QUIRE_INVALID_ARG', 'the compressed tier is off, or being emptied already');
+    setPoolShare(nodes);
+    for (const { words } of nodes) Atomics.store(words, L.H_POOL_DRAIN, DRAIN_NEW);
+    const progress = new Progress(
+      options,
+      () => nodes.reduce((pages, node) => pages + pagesInPool(node), 0),
+      () => 0,
+    );
+    const isDone = (): boolean => nodes.every(({ words }) => Atomics.load(words, L.H_POOL_DRAIN) === DRAIN_DONE);
+    try {
+      await this.drain('compressed', L.H_POOL_DRAIN, progress, isDone);
+    } catch (error) {
+      Atomics.store(this.home, L.H_POOL_STATE, POOL_ON);
+      setPoolShare(nodes);
+      throw error;
+    }
+    Atomics.store(this.home, L.H_POOL_STATE, POOL_OFF);
+    return progress.now();
+  }
+
+  /** Until `isDone`; throws what ends it early. `drainAt` is the word that says how far each node is. */
+  private async drain(name: string, drainAt: number, progress: Progress, isDone: () => boolean): Promise<void> {
+    let idle = 0;
+    for (const node of this.memory.nodes) node.wakeDaemons();
+    while (!isDone()) {
+      const before = progress.done();
+      await this.letWork();
+      this.checkOpen();
+      if (this.isClosing) throw new QuireError('ERR_QUIRE_CLOSED', 'the instance is closed');
+      progress.signal?.throwIfAborted();
+      progress.report();
+      const isStuck = this.memory.nodes.some(({ words }) => Atomics.load(words, drainAt) === DRAIN_NO_ROOM);
+      idle = isStuck && progress.done() === before ? idle + 1 : 0;
+      if (idle > IDLE_POLLS_MAX) throw noRoom(name);
+    }
+    progress.report();
+  }
+
+  /** A turn for the daemon that does the work, or, where none runs, a step of it and a turn for everything else. */
+  private async letWork(): Promise<void> {
+    if (Atomics.load(this.home, L.H_KCOMPRESSD) > 0) return pause(POLL_MS);
+    this.inline ??= new Kswapoff(this.memory);
+    try {
+      this.memory.inlineDaemons?.();
+      if (this.inline.step()) return await new Promise((resolve) => setImmediate(resolve));
+    } catch (error) {
+      throw this.memory.latch(error);
+    }
+    return pause(POLL_MS);
+  }
+
+  /** The space of the file goes back at once; the descriptor when nobody can be about to use it. */
+  private takeOut(device: number, name: string): void {
+    const fd = retireDescriptor(this.home, device);
+    emptySwapFile(fd);
+    removeDevice(this.memory.nodes, device);
+    this.paths.delete(name);
+    this.retired.add({ device, fd });
+    this.closeRetired();
+  }
+
+  private closeRetired(): void {
+    for (const each of this.retired) {
+      if (!isUnused(this.home, each.device)) continue;
+      closeSwapFile(each.fd);
+      if (deviceState(this.home, each.device) === DEVICE_RETIRED) forgetDevice(this.home, each.device);
+      this.retired.delete(each);
+    }
+  }
+
+  /** What is being emptied is on again, before the daemons that do it end. */
+  async settle(): Promise<void> {
+    this.isClosing = true;
+    await Promise.allSettled(this.running);
   }
 
   /**
-   * Nobody works on the instance any more, or nobody should. A descriptor that a thread has in hand all the same stays
-   * open: its number must not come to name another file.
+   * The instance ends. A descriptor that a thread has in hand all the same stays open: its number must not come to name
+   * another file.
    */
   close(): void {
-    const home = this.nodes[0].words;
-    for (const device of this.paths.keys()) {
-      const fd = retireDescriptor(home, device);
-      if (fd >= 0 && isUnused(home, device)) closeSwapFile(fd);
+    for (const device of devicesInUse(this.home)) {
+      const fd = retireDescriptor(this.home, device);
+      if (fd >= 0) this.retired.add({ device, fd });
     }
+    this.closeRetired();
   }
+}
+
+class Progress {
+  readonly signal: AbortSignal | undefined;
+  private readonly onProgress: ((progress: SwapoffProgress) => void) | undefined;
+  private readonly left: () => number;
+  private readonly lost: () => number;
+  private readonly pages: number;
+  private reported = -1;
+
+  constructor({ signal, onProgress }: SwapoffOptions, left: () => number, lost: () => number) {
+    this.signal = signal;
+    this.onProgress = onProgress;
+    this.left = left;
+    this.lost = lost;
+    this.pages = left();
+  }
+
+  done(): number {
+    return Math.max(0, this.pages - this.left());
+  }
+
+  now(): SwapoffProgress {
+    return { pages: this.pages, pagesDone: this.done(), pagesLost: this.lost() };
+  }
+
+  /** Tells who listens, if there is anything new. */
+  report(): void {
+    const progress = this.now();
+    if (progress.pagesDone === this.reported) return;
+    this.reported = progress.pagesDone;
+    this.onProgress?.(progress);
+  }
+}
+
+function sum({ nodes }: Memory, at: number): number {
+  return nodes.reduce((total, { words }) => total + words[at], 0);
+}
+
+function noRoom(name: string): QuireError {
+  return new QuireError('ERR_QUIRE_SWAP_FULL', `the other tiers cannot hold what is in ${name}`);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -10,6 +10,7 @@ import * as record from '../map/record.ts';
 import * as runMeta from '../map/run-meta.ts';
 import * as mapClasses from '../map/size-class.ts';
 import * as tableSlab from '../page-alloc/table-slab.ts';
+import * as fileDevices from '../swap/file-devices.ts';
 import * as fileSegments from '../swap/file-segments.ts';
 import * as poolClasses from '../swap/size-classes.ts';
 import * as slotWord from '../swap/slot-word.ts';
@@ -26,6 +27,7 @@ const MODULES: Record<string, object> = {
   'swap/slot-word.ts': slotWord,
   'swap/zs-pool.ts': zsPool,
   'swap/size-classes.ts': poolClasses,
+  'swap/file-devices.ts': fileDevices,
   'swap/file-segments.ts': fileSegments,
   'map/control.ts': control,
   'map/hash-index.ts': hashIndex,

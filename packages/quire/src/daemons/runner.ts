@@ -17,6 +17,7 @@ import { Kcompactd } from './kcompactd.ts';
 import { Kcompressd } from './kcompressd.ts';
 import { Kcopyd } from './kcopyd.ts';
 import { Kswapd } from './kswapd.ts';
+import { Kswapoff } from './kswapoff.ts';
 
 /** Longest sleep: what a daemon that found no progress waits before it tries again. */
 const SLEEP_MS_MAX = 100;
@@ -63,6 +64,7 @@ export class InlineRunner {
 export function runDaemons(memory: Memory, scan: boolean): void {
   const scanners = scan ? memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer)) : [];
   const compressors = memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer));
+  const emptier = new Kswapoff(memory);
   const copiers = memory.nodes.map((node) => new Kcopyd(node));
   const step = (): boolean => {
     let busy = false;
@@ -71,6 +73,7 @@ export function runDaemons(memory: Memory, scan: boolean): void {
       if (scan && ringLength(memory.nodes[n]) < COMPRESS_BATCH && scanners[n].step()) busy = true;
       if (compressors[n].step()) busy = true;
     }
+    if (scan && emptier.step()) busy = true;
     for (let n = 0; n < copiers.length && !busy; n++) if (copiers[n].step()) busy = true;
     return busy;
   };

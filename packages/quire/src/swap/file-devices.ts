@@ -2,9 +2,9 @@
  * The devices of the file tier: up to eight files with a priority each, in a table that all threads share, so that one
  * added or removed while the instance runs needs no message.
  *
- *   NONE ──addDevice──► ON ──startDrain──► DRAINING ──removeDevice──► NONE
+ *   NONE ──addDevice──► ON ──startDrain──► DRAINING ──removeDevice──► RETIRED ──forgetDevice──► NONE
  *                        ▲                     │
- *                        └─────stopDrain───────┘
+ *                        └─────stopDrain───────┘                      (swap/drainer.ts)
  *
  * Numbers. Segments of a node are numbered 0 … 2^18 − 1 whatever file they lie in, so that a granule (28 bits, in a
  * slot's word) names its device. They are dealt in chunks of 1,024 segments, 256 MiB: a word of FILE_CHUNK_OWNERS says
@@ -39,6 +39,8 @@ export const NO_DEVICE = -1;
 export const DEVICE_NONE = 0;
 export const DEVICE_ON = 1;
 export const DEVICE_DRAINING = 2;
+/** Empty and without segments; its descriptor may be in use still. */
+export const DEVICE_RETIRED = 3;
 
 /** Batches that go elsewhere after a failed write. */
 const HOLD_BATCHES = 64;
@@ -109,6 +111,7 @@ export function addDevice(nodes: readonly Node[], descriptor: number, bytes: num
   const at = deviceAt(device);
   home[at + L.V_PRIORITY] = priority;
   home[at + L.V_SEGMENTS] = segments;
+  home[at + L.V_SERIAL] = ++home[L.H_DEVICES_ADDED];
   Atomics.store(home, at + L.V_FD, descriptor + 1);
   // Last: who finds it ON finds the rest (pairs with `deviceState`).
   Atomics.store(home, at + L.V_STATE, DEVICE_ON);

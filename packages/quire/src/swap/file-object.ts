@@ -42,6 +42,11 @@ export function objectLength(node: Node, byte: number): number {
   return node.words[(byte >>> 2) + 1] & ~RAW_OBJECT;
 }
 
+/** Its payload is the page as it was. */
+export function isRawObject(node: Node, byte: number): boolean {
+  return node.words[(byte >>> 2) + 1] < 0;
+}
+
 export function objectSlot(node: Node, byte: number): SlotIndex {
   return node.words[byte >>> 2] as SlotIndex;
 }
@@ -50,7 +55,7 @@ export function objectSlot(node: Node, byte: number): SlotIndex {
 export function decodeObject(node: Node, byte: number, target: number, wanted: number): boolean {
   const length = objectLength(node, byte);
   const payload = (byte + FILE_HEADER_BYTES) | 0;
-  if (node.words[(byte >>> 2) + 1] < 0) {
+  if (isRawObject(node, byte)) {
     node.kernel.copy(target, payload, Math.min(length, PAGE_BYTES));
     return length === PAGE_BYTES;
   }

@@ -130,6 +130,16 @@ export function fileFreeLocked(node: Node, granule: number): void {
   freeIfEmpty(node, segment);
 }
 
+/** The device's open segment takes no more. */
+export function closeOpenLocked(node: Node, device: number): void {
+  const at = deviceAt(device);
+  const open = node.words[at + L.V_OPEN_SEGMENT] - 1;
+  if (open < 0) return;
+  node.words[at + L.V_OPEN_SEGMENT] = 0;
+  node.words[at + L.V_OPEN_GRANULE] = 0;
+  closeSegment(node, open);
+}
+
 function openSegment(node: Node, device: number, spare: number): number {
   const { words } = node;
   const at = deviceAt(device);
