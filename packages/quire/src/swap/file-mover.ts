@@ -49,6 +49,9 @@ export class FileMover {
   private readonly slots = new Int32Array(PIECE_GRANULES);
   private readonly from = new Int32Array(PIECE_GRANULES);
   private readonly to = new Int32Array(PIECE_GRANULES);
+  private readonly suspectSlots = new Int32Array(PIECE_GRANULES);
+  private readonly suspectGranules = new Int32Array(PIECE_GRANULES);
+  private suspects = 0;
   private count = 0;
   private packed = 0;
   /** Objects lost since it was last set to 0. */
@@ -65,15 +68,22 @@ export class FileMover {
     const granules = Math.min(PIECE_GRANULES, end - first);
     if (!this.read(first, granules)) return MOVE_UNREADABLE;
     const next = this.packLive(first, granules, first + granules === end);
-    return this.moveOut() ? next : MOVE_NO_ROOM;
+    if (!this.moveOut()) return MOVE_NO_ROOM;
+    for (let i = 0; i < this.suspects; i++) {
+      if (!this.moveOne(this.suspectSlots[i] as SlotIndex, this.suspectGranules[i])) return MOVE_NO_ROOM;
+    }
+    return next;
   }
 
-  /** Moves the one object that `slot` has at `granule`, or loses it. False when there is no room. */
+  /**
+   * Moves the one object that `slot` has at `granule`, or loses it; one that the device refuses to read is lost only in
+   * draining. False when there is no room.
+   */
   moveOne(slot: SlotIndex, granule: number): boolean {
     const { node } = this;
     const isRead = this.read(granule, granulesFor(PAGE_BYTES));
     if (!isRead || !isObjectOf(node, node.stagingByte, slot, FILE_OBJECT_BYTES_MAX)) {
-      this.lose(slot, granule, isRead ? W.LOST_CORRUPT : W.LOST_IO);
+      if (isRead || this.drains) this.lose(slot, granule, isRead ? W.LOST_CORRUPT : W.LOST_IO);
       return true;
     }
     this.count = 0;
@@ -102,13 +112,14 @@ export class FileMover {
     const { node } = this;
     this.count = 0;
     this.packed = 0;
+    this.suspects = 0;
     let at = 0;
     while (at < granules) {
       const byte = node.stagingByte + at * F.FILE_GRANULE_BYTES;
       const available = (granules - at) * F.FILE_GRANULE_BYTES;
       if (!last && available < FILE_OBJECT_BYTES_MAX) break; // may be cut off: read again from here
       if (!isObject(node, byte, available)) {
-        this.loseObjectsAt(first + at, byte);
+        this.suspect(first + at, byte);
         at++;
         continue;
       }
@@ -154,12 +165,13 @@ export class FileMover {
 
   /**
    * Header bytes that are no object: garbage between objects, or a damaged object whose slot may still be read from
-   * it.
+   * it. That one is read again, by itself, before it is given up.
    */
-  private loseObjectsAt(granule: number, byte: number): void {
+  private suspect(granule: number, byte: number): void {
     const slot = this.node.words[byte >>> 2];
     if (slot < 0 || slot >= L.SLOTS_MAX || !this.isLive(slot, granule)) return;
-    this.lose(slot as SlotIndex, granule, W.LOST_CORRUPT);
+    this.suspectSlots[this.suspects] = slot;
+    this.suspectGranules[this.suspects++] = granule;
   }
 
   private lose(slot: SlotIndex, granule: number, reason: number): void {

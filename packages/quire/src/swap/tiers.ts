@@ -5,7 +5,15 @@
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { PAGE_BYTES } from '../base/units.ts';
-import { DEVICE_NONE, DEVICE_ON, DEVICE_RETIRED, deviceAt, deviceState, hasDevice, SEGMENT_BYTES } from './file-devices.ts';
+import {
+  DEVICE_NONE,
+  DEVICE_ON,
+  DEVICE_RETIRED,
+  deviceAt,
+  deviceState,
+  hasDevice,
+  SEGMENT_BYTES,
+} from './file-devices.ts';
 import { SPARE_SEGMENTS } from './file-segments.ts';
 
 export const POOL_OFF = 0;
