@@ -158,6 +158,8 @@ export const H_FILE_TURN = words(1);
 /** Node 0: devices that were ever added; whether the compressed tier is on, being emptied or off (swap/tiers.ts). */
 export const H_DEVICES_ADDED = words(1);
 export const H_POOL_STATE = words(1);
+/** Node 0: since the trimmer last looked a segment came free, or has half of its objects left. */
+export const H_TRIM_WANTED = words(1);
 /** How far emptying the pool is on this node: a DRAIN_ code. */
 export const H_POOL_DRAIN = words(1);
 /** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
@@ -279,6 +281,8 @@ export const V_USERS = 4;
 export const V_LOST = 5; // pages lost in draining it
 export const V_SERIAL = 6; // of all that were ever added, from 1: part of its name
 export const V_DRAINS = 7; // times that draining it began
+export const V_ROWS = 8; // segments of each node that the file reaches to
+export const V_CUTTER = 9; // thread that is cutting the file off, 0 none (swap/file-trimmer.ts)
 export const V_NODE = 16;
 export const V_OPEN_SEGMENT = 16; // its number + 1, 0 none
 export const V_OPEN_GRANULE = 17; // granules of it that are reserved
@@ -287,6 +291,7 @@ export const V_LIVE = 19; // objects in use
 export const V_WRITTEN = 20; // objects in its segments, in use or not
 /** Batches for which the device is passed over after a failed write, as long as another one takes them. */
 export const V_HOLD = 21;
+export const V_LIMIT = 23; // segments from this one on (+ 1) may not be opened: the file is being cut off there; 0 none
 export const V_DRAIN = 22; // how far draining is on this node: a DRAIN_ code (swap/drainer.ts)
 
 /* Group slot, words from its base (reclaim/group.ts). Group 0 is 'default'. */

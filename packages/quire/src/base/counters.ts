@@ -62,6 +62,7 @@ export const COUNTER_NAMES = [
   'file_bytes_read',
   'file_bytes_written',
   'file_segments_cleaned',
+  'file_segments_cut',
   'file_read_errors',
   'file_write_errors',
   'file_corrupt',

@@ -13,6 +13,8 @@ export interface Device {
   write(offset: number, source: Uint8Array, start: number, length: number): number;
   /** As `read`, without blocking the thread. */
   readAsync(offset: number, target: Uint8Array, start: number, length: number): Promise<number>;
+  /** The device's file ends at `offset` from now on. Throws on an I/O error. Absent where nothing can be given back. */
+  cut?(offset: number): void;
 }
 
 /**

@@ -69,6 +69,17 @@ export class FileDevice implements Device {
       });
     });
   }
+
+  cut(offset: number): void {
+    const device = Math.floor(offset / DEVICE_BYTES);
+    const fd = takeDescriptor(this.home, device);
+    if (fd < 0) return;
+    try {
+      ftruncateSync(fd, offset % DEVICE_BYTES);
+    } finally {
+      giveDescriptor(this.home, device);
+    }
+  }
 }
 
 /** The device's descriptor, announced as in use; −1 when the device is gone (nothing to give back then). */

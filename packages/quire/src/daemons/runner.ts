@@ -18,6 +18,7 @@ import { Kcompressd } from './kcompressd.ts';
 import { Kcopyd } from './kcopyd.ts';
 import { Kswapd } from './kswapd.ts';
 import { Kswapoff } from './kswapoff.ts';
+import { Ktrim } from './ktrim.ts';
 
 /** Longest sleep: what a daemon that found no progress waits before it tries again. */
 const SLEEP_MS_MAX = 100;
@@ -31,9 +32,11 @@ export class InlineRunner {
   private readonly words: Int32Array[];
   private readonly flusher: Flusher;
   private readonly compactors: Kcompactd[];
+  private readonly trimmer: Ktrim;
 
   constructor(memory: Memory) {
     this.flusher = new Flusher(memory);
+    this.trimmer = new Ktrim(memory);
     this.compactors = memory.nodes.map((node) => new Kcompactd(node));
     this.daemons = memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer));
     this.words = memory.nodes.map((node) => node.words);
@@ -47,6 +50,7 @@ export class InlineRunner {
     }
     if (Atomics.load(this.words[0], L.H_KCOMPACTDS) === 0) this.compact();
     if (Atomics.load(this.words[0], L.H_FLUSHER_WAKE) !== 0) this.flusher.step();
+    if (Atomics.load(this.words[0], L.H_TRIM_WANTED) !== 0) this.trimmer.step();
   }
 
   /** Between two polls nothing is held: the program may end without another one. */
@@ -65,6 +69,7 @@ export function runDaemons(memory: Memory, scan: boolean): void {
   const scanners = scan ? memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer)) : [];
   const compressors = memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer));
   const emptier = new Kswapoff(memory);
+  const trimmer = new Ktrim(memory);
   const copiers = memory.nodes.map((node) => new Kcopyd(node));
   const step = (): boolean => {
     let busy = false;
@@ -74,6 +79,7 @@ export function runDaemons(memory: Memory, scan: boolean): void {
       if (compressors[n].step()) busy = true;
     }
     if (scan && emptier.step()) busy = true;
+    if (scan && !busy && trimmer.step()) busy = true;
     for (let n = 0; n < copiers.length && !busy; n++) if (copiers[n].step()) busy = true;
     return busy;
   };

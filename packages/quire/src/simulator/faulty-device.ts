@@ -7,7 +7,7 @@
  * checkers can tell an error that had to come from one that must not.
  */
 import type { Device } from '../base/port.ts';
-import { FILE_GRANULE_BYTES, nodeOfOffset } from '../swap/file-devices.ts';
+import { DEVICE_BYTES, FILE_GRANULE_BYTES, nodeOfOffset } from '../swap/file-devices.ts';
 import { FILE_HEADER_BYTES, FILE_MAGIC, RAW_OBJECT } from '../swap/file-segments.ts';
 import type { Random } from './random.ts';
 
@@ -59,6 +59,7 @@ export class FaultyDevice {
     return {
       read: (offset, target, start, length) => this.read(offset, target, start, length, onFault),
       write: (offset, source, start, length) => this.write(offset, source, start, length),
+      cut: (offset) => this.cut(offset),
       readAsync: (offset, target, start, length) => this.readLater(thread, offset, target, start, length, onFault),
     };
   }
@@ -73,6 +74,30 @@ export class FaultyDevice {
     return this.mayBeLost.has(`${node}:${slot}`);
   }
 
+  /** The file ends at `offset` from now on. */
+  private cut(offset: number): void {
+    this.interrupt();
+    if (this.faultsOn && this.random.chance(this.rates.write)) {
+      this.injected++;
+      throw systemError('EIO');
+    }
+    this.dropBetween(offset, (Math.floor(offset / DEVICE_BYTES) + 1) * DEVICE_BYTES);
+    this.interrupt();
+  }
+
+  /** The device was removed: its file is gone. */
+  forget(device: number): void {
+    this.dropBetween(device * DEVICE_BYTES, (device + 1) * DEVICE_BYTES);
+  }
+
+  private dropBetween(from: number, to: number): void {
+    const lies = (offset: number): boolean => offset >= from && offset < to;
+    for (const number of [...this.blocks.keys()]) if (lies(number * BLOCK_BYTES)) this.blocks.delete(number);
+    for (const granule of [...this.objects.keys()])
+      if (lies(granule * FILE_GRANULE_BYTES)) this.objects.delete(granule);
+    for (const granule of [...this.damaged]) if (lies(granule * FILE_GRANULE_BYTES)) this.damaged.delete(granule);
+  }
+
   private read(offset: number, target: Uint8Array, start: number, length: number, onFault: () => void): number {
     if (this.random.chance(0.5)) this.interrupt();
     if (!this.faultsOn || !this.random.chance(this.rates.read)) {
@@ -85,7 +110,10 @@ export class FaultyDevice {
     this.spoiltReads++;
     onFault();
     const kind = this.random.below(3);
-    if (kind === 0) throw systemError('EIO');
+    if (kind === 0) {
+      this.mayLose(offset, length); // by a drain, which cannot wait until it can be read
+      throw systemError('EIO');
+    }
     this.noteDamage(offset, length);
     this.copyOut(offset, target, start, length);
     this.interrupt();

@@ -21,6 +21,7 @@ import { armPreemption, Blocked, installPreemption, pausePreemption, preemptNow 
 import { Random } from './random.ts';
 import { RegionWorker } from './region-worker.ts';
 import { describeShape, drawShape, type Shape } from './shape.ts';
+import { SwapoffActor } from './swapoff-actor.ts';
 import { type Actor, World } from './world.ts';
 
 /** Steps between two looks at all structures, and between two comparisons of all bytes. */
@@ -155,6 +156,7 @@ class Simulation {
     actors.push(new SwapOutActor(world, world.addThread('swap-out'), this.checker));
     actors.push(new CopyActor(world, world.addThread('copies'), this.checker));
     actors.push(kcopydActor(world.addThread('kcopyd')));
+    if (world.device !== undefined) actors.push(new SwapoffActor(world, world.addThread('swapoff')));
     if (shape.compacts) actors.push(new CompactionActor(world, world.addThread('compaction'), this.checker));
     for (let i = 0; i < shape.kcompressd; i++) actors.push(kcompressdActor(world.addThread(`kcompressd ${i}`)));
   }

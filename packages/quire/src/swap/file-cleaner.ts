@@ -7,7 +7,7 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
-import { DEVICE_ON, deviceOfSegment, deviceState } from './file-devices.ts';
+import { DEVICE_ON, deviceAt, deviceOfSegment, deviceState, placeInDevice } from './file-devices.ts';
 import { FileMover } from './file-mover.ts';
 import * as F from './file-segments.ts';
 
@@ -17,6 +17,9 @@ const LIVE_SHARE_MAX = 0.9;
 const CANDIDATES = 1024;
 /** Bad segments remembered: one must not keep the cleaner from all others. */
 const AVOIDED_MAX = 64;
+/** Below this share of live objects a file is given back in part, if it has at least so many segments in use (4 MiB). */
+const SPARSE_SHARE = 0.5;
+const SPARSE_SEGMENTS_MIN = 16;
 
 export class FileCleaner {
   private readonly node: Node;
@@ -35,9 +38,45 @@ export class FileCleaner {
 
   /** Empties one segment. False when there is none worth it, another thread is demoting, or the device failed. */
   clean(): boolean {
+    return this.cleanOne(() => this.pickAgainLocked());
+  }
+
+  /**
+   * As `clean`, though there is room: for a device most of whose objects are dead, or whose segments in use are far apart.
+   * Its last segment, so that the file can be cut off, or while there is no free one before that, the sparsest.
+   */
+  cleanSparse(device: number): boolean {
     const { node } = this;
     node.lock();
-    const segment = node.words[L.H_DEMOTE_BUSY] === 0 ? this.pickAgainLocked() : -1;
+    const last = this.isSparse(device) ? F.lastUsedSegment(node, device) : -1;
+    const isMovable = last >= 0 && F.lowestFreeLocked(node, device) < last;
+    // The log goes on at the front.
+    const isOpen = isMovable && node.words[deviceAt(device) + L.V_OPEN_SEGMENT] === last + 1;
+    if (isOpen) F.closeOpenLocked(node, device);
+    node.unlock();
+    if (isOpen || last < 0) return isOpen;
+    return this.cleanOne(() => (isMovable && this.isCleanable(last) ? last : this.pickLocked()));
+  }
+
+  private isSparse(device: number): boolean {
+    const { words } = this.node;
+    const at = deviceAt(device);
+    const used = this.node.home[at + L.V_SEGMENTS] - words[at + L.V_FREE];
+    if (used >= SPARSE_SEGMENTS_MIN && words[at + L.V_LIVE] < words[at + L.V_WRITTEN] * SPARSE_SHARE) return true;
+    const last = F.lastUsedSegment(this.node, device);
+    return last >= 0 && placeInDevice(this.node, last) >= used / SPARSE_SHARE + SPARSE_SEGMENTS_MIN;
+  }
+
+  private isCleanable(segment: number): boolean {
+    const word = this.node.words[F.segmentAt(this.node, segment)];
+    if (F.segmentState(word) !== F.SEGMENT_CLOSED || this.avoided[segment % AVOIDED_MAX] === segment) return false;
+    return deviceState(this.node.home, deviceOfSegment(this.node, segment)) === DEVICE_ON; // not being drained
+  }
+
+  private cleanOne(pickLocked: () => number): boolean {
+    const { node } = this;
+    node.lock();
+    const segment = node.words[L.H_DEMOTE_BUSY] === 0 ? pickLocked() : -1;
     if (segment >= 0) node.words[L.H_DEMOTE_BUSY] = node.thread;
     node.unlock();
     if (segment < 0) return false;
@@ -68,9 +107,8 @@ export class FileCleaner {
         isWrapped = true;
         continue;
       }
+      if (!this.isCleanable(this.hand)) continue;
       const word = node.words[F.segmentAt(node, this.hand)];
-      if (F.segmentState(word) !== F.SEGMENT_CLOSED || this.avoided[this.hand % AVOIDED_MAX] === this.hand) continue;
-      if (deviceState(node.home, deviceOfSegment(node, this.hand)) !== DEVICE_ON) continue; // it is being drained
       const share = F.segmentLive(word) / Math.max(1, F.segmentWritten(word));
       if (share < bestShare) {
         best = this.hand;

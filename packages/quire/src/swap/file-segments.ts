@@ -25,6 +25,7 @@ import {
   deviceAt,
   deviceOfSegment,
   nextDeviceLocked,
+  placeInDevice,
   SEGMENT_BYTES,
   SEGMENT_GRANULES,
   tookBatchLocked,
@@ -128,6 +129,8 @@ export function fileFreeLocked(node: Node, granule: number): void {
   node.words[deviceAt(deviceOfSegment(node, segment)) + L.V_LIVE]--;
   addLive(node, segment, -1, 0);
   freeIfEmpty(node, segment);
+  const word = node.words[segmentAt(node, segment)];
+  if (segmentLive(word) * 2 === segmentWritten(word)) Atomics.store(node.home, L.H_TRIM_WANTED, 1);
 }
 
 /** The device's open segment takes no more. */
@@ -144,16 +147,28 @@ function openSegment(node: Node, device: number, spare: number): number {
   const { words } = node;
   const at = deviceAt(device);
   if (words[at + L.V_FREE] <= spare) return -1;
-  const segment = lowestFree(node, device);
+  const segment = lowestFreeLocked(node, device);
   if (segment < 0) return -1;
+  const row = placeInDevice(node, segment);
+  if (words[at + L.V_LIMIT] > 0 && row >= words[at + L.V_LIMIT] - 1) return -1;
+  growRows(node.home, at + L.V_ROWS, row + 1);
   words[L.FILE_CHUNK_FREE_AT + (segment >> 10)]--;
   words[at + L.V_FREE]--;
   words[segmentAt(node, segment)] = segmentWord(SEGMENT_OPEN, 0, 0);
   return segment;
 }
 
-/** At most 256 + 1,024 words are looked at. */
-function lowestFree(node: Node, device: number): number {
+/** All nodes may raise it at once. */
+function growRows(home: Int32Array, rowsAt: number, rows: number): void {
+  for (let was = Atomics.load(home, rowsAt); was < rows; ) {
+    const seen = Atomics.compareExchange(home, rowsAt, was, rows);
+    if (seen === was) return;
+    was = seen;
+  }
+}
+
+/** The free segment of the device with the lowest number, −1 when there is none. At most 256 + 1,024 words are looked at. */
+export function lowestFreeLocked(node: Node, device: number): number {
   const { words } = node;
   for (let chunk = 0; chunk < L.FILE_CHUNKS; chunk++) {
     if (words[L.FILE_CHUNK_FREE_AT + chunk] === 0 || deviceOfSegment(node, chunk * CHUNK_SEGMENTS) !== device) continue;
@@ -200,6 +215,7 @@ function freeIfEmpty(node: Node, segment: number): void {
   words[L.FILE_CHUNK_FREE_AT + (segment >> 10)]++;
   words[device + L.V_FREE]++;
   words[device + L.V_WRITTEN] -= segmentWritten(word);
+  Atomics.store(node.home, L.H_TRIM_WANTED, 1);
 }
 
 /** Bytes of the files that hold live or dead objects: segments in use. */
@@ -219,6 +235,19 @@ export function nextUsedSegment(node: Node, after: number): number {
     const start = Math.max(after + 1, chunk * CHUNK_SEGMENTS);
     for (let segment = start; segment < (chunk + 1) * CHUNK_SEGMENTS; segment++) {
       if (words[root * PAGE_WORDS + (segment & (CHUNK_SEGMENTS - 1))] !== SEGMENT_FREE) return segment;
+    }
+  }
+  return -1;
+}
+
+/** The segment of the device with the highest number that is in use, −1 when there is none. */
+export function lastUsedSegment(node: Node, device: number): number {
+  const { words } = node;
+  for (let chunk = L.FILE_CHUNKS - 1; chunk >= 0; chunk--) {
+    const root = words[L.FILE_SEGMENT_ROOTS_AT + chunk];
+    if (root === 0 || deviceOfSegment(node, chunk * CHUNK_SEGMENTS) !== device) continue;
+    for (let i = CHUNK_SEGMENTS - 1; i >= 0; i--) {
+      if (words[root * PAGE_WORDS + i] !== SEGMENT_FREE) return chunk * CHUNK_SEGMENTS + i;
     }
   }
   return -1;

@@ -85,13 +85,14 @@ export class Reclaimer {
     this.isHeldByFiles = false;
     if (this.wantsDemotion() && this.demote()) return true;
     const limit = queue ? ISOLATE_BATCH : COMPRESS_BATCH;
+    const refilled = this.node.counters[C.pgrefill];
     const gained = this.swapOutRound(limit, queue, direct);
     if (gained > 0) return true;
     const isDirtyMet = this.result.dirty > 0;
     if (isDirtyMet) this.askFlusher();
     this.isHeldByFiles = isDirtyMet && this.isMostlyDirty();
     if (this.isHeldByFiles && direct && this.writeBackSome()) return true;
-    if (this.mayFindIdle()) return true;
+    if (this.mayFindIdle(this.node.counters[C.pgrefill] - refilled)) return true;
     if (!queue && this.drainRing(COMPRESS_BATCH) > 0) return true;
     if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
     if (this.demote()) return true;
@@ -130,15 +131,13 @@ export class Reclaimer {
   /**
    * A round that only found pages in use has still aged them. Nothing is to be had when both lists were looked at
    * three times without a gain: each look takes the touch mark back, so whatever is not used faster than that has
-   * been found by then.
+   * been found by then. `refilled` pages were looked at on their way to the inactive list.
    */
-  private mayFindIdle(): boolean {
+  private mayFindIdle(refilled: number): boolean {
     const { node, result } = this;
-    this.scannedIdly += result.scanned;
-    if (
-      result.scanned > 0 &&
-      this.scannedIdly <= 3 * (lruSizeOfAll(node, LRU_INACTIVE) + lruSizeOfAll(node, LRU_ACTIVE))
-    )
+    const looked = result.scanned + refilled;
+    this.scannedIdly += looked;
+    if (looked > 0 && this.scannedIdly <= 3 * (lruSizeOfAll(node, LRU_INACTIVE) + lruSizeOfAll(node, LRU_ACTIVE)))
       return true;
     this.scannedIdly = 0;
     return false;

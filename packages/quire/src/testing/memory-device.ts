@@ -5,6 +5,7 @@
  * simply broken for a while.
  */
 import type { Device } from '../base/port.ts';
+import { DEVICE_BYTES } from '../swap/file-devices.ts';
 
 export interface DeviceRequest {
   readonly op: 'read' | 'write';
@@ -39,6 +40,7 @@ export class MemoryDevice implements Device {
   reads = 0;
   writes = 0;
   bytesWritten = 0;
+  cuts = 0;
   /** One past the last byte ever stored, to whole blocks: where a file of this content ends. */
   end = 0;
   private requests = 0;
@@ -66,6 +68,20 @@ export class MemoryDevice implements Device {
     this.bytesWritten += count;
     this.duringWrite?.(request);
     return count;
+  }
+
+  cut(offset: number): void {
+    const device = Math.floor(offset / DEVICE_BYTES);
+    this.cuts++;
+    for (const number of [...this.blocks.keys()]) {
+      const at = number * BLOCK_BYTES;
+      if (at >= offset && Math.floor(at / DEVICE_BYTES) === device) this.blocks.delete(number);
+    }
+  }
+
+  /** Bytes stored, in whole blocks. */
+  get bytesStored(): number {
+    return this.blocks.size * BLOCK_BYTES;
   }
 
   /** Requests of this kind throw `code` until `heal`. */

@@ -26,6 +26,7 @@ import { GFP_NOWAIT } from '../page-alloc/gfp.ts';
 import { allocLocked, drainCachesLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { releaseThreadClusterLocked } from '../swap/cluster.ts';
 import { commitLocked } from '../swap/file-segments.ts';
+import { endCuts } from '../swap/file-trimmer.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
 
 /**
@@ -110,6 +111,7 @@ export function buryThread(nodes: readonly Node[], index: number): boolean {
     }
     node.unlock();
   }
+  endCuts(nodes, dead);
   detachThread(nodes, index);
   return true;
 }
