@@ -24,6 +24,7 @@ const SHOWN = [
   'file_reads',
   'file_writes',
   'file_segments_cleaned',
+  'file_segments_cut',
   'swap_full',
   'swap_alloc_failed',
   'pgsteal_file',

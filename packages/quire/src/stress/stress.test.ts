@@ -15,6 +15,8 @@ const COUNTED = [
   'file_reads',
   'file_writes',
   'file_pins',
+  'swapons',
+  'swapoffs',
 ];
 
 for (const compaction of ['direct', 'stocked'] as const) {

@@ -15,6 +15,7 @@ import { CellWork } from './cell-work.ts';
 import { FileCells } from './file-cells.ts';
 import { KeyWork } from './key-work.ts';
 import { cellOffsets, SharedState, type StressPlan, type WorkerReport, type WorkerStart } from './plan.ts';
+import { TierSwitch } from './tier-switch.ts';
 import { Values } from './values.ts';
 
 export interface StressOptions {
@@ -73,10 +74,12 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   const cells = new CellWork(quire, plan, shared, values, random, counts);
   const keys = new KeyWork(quire, plan, shared, values, random, counts);
   const fileCells = await FileCells.open(quire, plan, shared, values, random, counts);
-  const { reports, runSeconds } = await work(plan, quire, buffer, shared);
+  const tiers = new TierSwitch(quire, random, Math.floor(options.budgetBytes * DATA_SHARE * FILE_SHARE), counts);
+  const { reports, runSeconds, failures: ofTiers } = await work(plan, quire, buffer, shared, tiers);
   const failures = reports.flatMap((report) =>
     report.failure === undefined ? [] : [`worker ${report.index}: ${report.failure}`],
   );
+  failures.push(...ofTiers);
   if (failures.length === 0) failures.push(...(await lookAtAll(plan, cells, keys, fileCells)));
   const stats = failures.length === 0 ? quire.stats() : ({} as QuireStats);
   try {
@@ -107,17 +110,19 @@ async function work(
   quire: Quire,
   buffer: SharedArrayBuffer,
   shared: SharedState,
-): Promise<{ reports: WorkerReport[]; runSeconds: number }> {
+  tiers: TierSwitch,
+): Promise<{ reports: WorkerReport[]; runSeconds: number; failures: string[] }> {
   const done = Array.from({ length: plan.workers }, (_, index) =>
     startWorker({ plan, index, handle: quire.handle, shared: buffer }),
   );
   const all = Promise.all(done);
   while (Atomics.load(shared.control, 1) < plan.workers && Atomics.load(shared.control, 0) !== 2) await sleep(20);
   const start = performance.now();
+  const switched = tiers.run(() => Atomics.load(shared.control, 0) !== 2);
   while (performance.now() - start < plan.seconds * 1000 && Atomics.load(shared.control, 0) !== 2) await sleep(50);
   Atomics.store(shared.control, 0, 2);
   const reports = await all;
-  return { reports, runSeconds: (performance.now() - start) / 1000 };
+  return { reports, runSeconds: (performance.now() - start) / 1000, failures: await switched };
 }
 
 function startWorker(start: WorkerStart): Promise<WorkerReport> {
