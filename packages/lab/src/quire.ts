@@ -9,6 +9,8 @@ export const QUIRE = 'quire';
 export interface QuireRegion {
   read(offset: number, target: Uint8Array): unknown;
   write(offset: number, bytes: Uint8Array): unknown;
+  discard(offset: number, length: number): unknown;
+  close(): unknown;
 }
 
 export interface QuireBytesMap {
@@ -34,6 +36,8 @@ export type CompactionPolicy = (typeof COMPACTION_POLICIES)[number];
 export type RegionAccess = 'sequential' | 'random' | 'auto';
 
 export interface QuireInstance {
+  /** What another thread attaches with; it can be posted. */
+  readonly handle: unknown;
   region(options: { size: number; name: string; access?: RegionAccess }): QuireRegion;
   map(options: { name: string; value: 'bytes' }): QuireBytesMap;
   /** Absent in a build of the package without files. */
@@ -49,18 +53,34 @@ export interface QuireOpenOptions {
   readonly swap?: readonly Readonly<Record<string, unknown>>[];
   readonly threads?: number | 'auto';
   readonly compaction?: CompactionPolicy;
+  /** False: without the layer of slots, to compare with. */
+  readonly virtual?: boolean;
+}
+
+interface QuireClass {
+  open(options: QuireOpenOptions): Promise<QuireInstance>;
+  attach(handle: unknown): QuireInstance;
 }
 
 /** Throws ColumnAbsent when the package cannot be imported or has no Quire; errors of `open` itself pass through. */
 export async function openQuire(options: QuireOpenOptions): Promise<QuireInstance> {
-  let exported: { Quire?: { open(options: QuireOpenOptions): Promise<QuireInstance> } };
+  return (await importQuire()).open(options);
+}
+
+/** Joins, from another thread, the instance that `handle` is of. */
+export async function attachQuire(handle: unknown): Promise<QuireInstance> {
+  return (await importQuire()).attach(handle);
+}
+
+async function importQuire(): Promise<QuireClass> {
+  let exported: { Quire?: QuireClass };
   try {
     exported = (await import('quire')) as unknown as typeof exported;
   } catch (error) {
     throw new ColumnAbsent(QUIRE, `the package quire cannot be imported: ${messageOf(error)}`);
   }
   if (exported.Quire === undefined) throw new ColumnAbsent(QUIRE, 'this build of the package quire exports no Quire');
-  return exported.Quire.open(options);
+  return exported.Quire;
 }
 
 /** Opens a file through Quire's page cache. Throws ColumnAbsent when the build has no files. */
