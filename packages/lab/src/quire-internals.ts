@@ -1,7 +1,7 @@
 /**
- * The lab's one door behind Quire's public API, for three things a benchmark has to see or do and no program should:
- * take single frames, as page tables of a kernel would (S1's fragmentation), look at the orders of a file's folios, and
- * switch the naive walk of S2 on. Shapes are what is used of the built modules, which are imported by address.
+ * The lab's one door behind Quire's public API, for four things a benchmark has to see or do and no program should:
+ * take single frames, as page tables of a kernel would (S1's fragmentation), look at the orders of a file's folios,
+ * switch the naive walk of S2 on, and count the bytes of the swap table (S3). Shapes are what is used of the built modules, which are imported by address.
  */
 import type { QuireFile, QuireInstance } from './quire.ts';
 
@@ -9,6 +9,20 @@ interface Node {
   readonly words: Int32Array;
   readonly frames: number;
   readonly firstFree: number;
+  readonly shadowMask: number;
+}
+
+/** Bytes that there are for the sake of swap slots, by what they are. */
+export interface SwapMetadata {
+  /** Tables of the node whose size is fixed: sequence words, cluster roots, size classes, ring, segment roots. */
+  readonly staticBytes: number;
+  /** One a slot in use, up to twice the frames: they are there from the start. */
+  readonly shadowBytes: number;
+  /** Frames of cluster descriptors, and the clusters' tables. */
+  readonly chunkBytes: number;
+  readonly tableBytes: number;
+  readonly slotsUsed: number;
+  readonly slotsMax: number;
 }
 
 interface Memory {
@@ -37,7 +51,20 @@ interface InsideFile {
   readonly file: { space: Space; position: number };
 }
 
-interface Modules {
+/** What is used of arena/layout.ts. */
+interface Layout {
+  readonly SEQUENCES_AT: number;
+  readonly STATIC_WORDS: number;
+  readonly CLUSTER_ROOTS_AT: number;
+  readonly CLUSTER_ROOTS: number;
+  readonly CLUSTER_CHUNK: number;
+  readonly CLUSTER_DESCRIPTOR_WORDS: number;
+  readonly CLUSTER_SLOTS: number;
+  readonly H_SLOTS_USED: number;
+  readonly H_SLOTS_MAX: number;
+}
+
+interface Modules extends Layout {
   readonly takeIoBlock: (memory: Memory, order: number) => { pfn: number };
   readonly giveIoBlock: (memory: Memory, pfn: number) => void;
   readonly findLeaf: (node: Node, region: number, chunk: number) => number;
@@ -46,7 +73,13 @@ interface Modules {
   readonly FileSpace: new (memory: Memory, region: number, inode: Int32Array, options: SpaceOptions) => Space;
 }
 
-const MODULES = ['vm/io-block.js', 'page-table/page-table.js', 'arena/pte.js', 'page-cache/file-space.js'] as const;
+const MODULES = [
+  'vm/io-block.js',
+  'page-table/page-table.js',
+  'arena/pte.js',
+  'page-cache/file-space.js',
+  'arena/layout.js',
+] as const;
 const CHUNK_PAGES = 512;
 export const FRAME_BYTES = 4096;
 
@@ -96,6 +129,30 @@ export class QuireInternals {
       pages[isPresent(pte) ? orderFromPte(pte) : 10] += 1;
     }
     return pages;
+  }
+
+  /** Of the first node. The tables are counted by what descriptors name, not by what the counts say. */
+  swapMetadata(): SwapMetadata {
+    const L = this.#modules;
+    const [node] = this.#memory.nodes;
+    let chunks = 0;
+    let tables = 0;
+    for (const chunk of node.words.subarray(L.CLUSTER_ROOTS_AT, L.CLUSTER_ROOTS_AT + L.CLUSTER_ROOTS)) {
+      if (chunk === 0) continue;
+      chunks += 1;
+      const first = (chunk * FRAME_BYTES) / 4;
+      for (let index = 0; index < L.CLUSTER_CHUNK; index += 1) {
+        if (node.words[first + index * L.CLUSTER_DESCRIPTOR_WORDS] !== 0) tables += 1;
+      }
+    }
+    return {
+      staticBytes: (L.STATIC_WORDS - L.SEQUENCES_AT) * 4,
+      shadowBytes: node.shadowMask + 1,
+      chunkBytes: chunks * FRAME_BYTES,
+      tableBytes: tables * L.CLUSTER_SLOTS * 4,
+      slotsUsed: node.words[L.H_SLOTS_USED],
+      slotsMax: node.words[L.H_SLOTS_MAX],
+    };
   }
 
   /** From here on every write through this handle walks the states of all blocks of its folio, as ext4 did. */
