@@ -47,6 +47,11 @@ export interface QuireOptions {
   readonly compaction?: CompactionPolicy;
   /** When the event 'pressure' comes. Default: 150 ms of `some`, or 75 ms of `full`, within a second. `[]`: never. */
   readonly pressure?: readonly PressureTrigger[];
+  /**
+   * Default true. False, to compare with and for nothing else: page tables name storage themselves, without the layer of
+   * slots between them. Then there are no clean copies and no file tier (ERR_QUIRE_UNSUPPORTED). Experimental.
+   */
+  readonly virtual?: boolean;
 }
 
 export interface ResolvedFileTier {
@@ -64,6 +69,7 @@ export interface ResolvedOptions {
   readonly files: ResolvedFileOptions;
   readonly compaction: CompactionPolicy;
   readonly pressure: readonly PressureTrigger[];
+  readonly virtual: boolean;
 }
 
 /** Static tables, a few thread areas and a working set: less than this holds nothing useful. */
@@ -79,7 +85,7 @@ export function allowedBytes(): number {
   return constrained > 0 && constrained < totalmem() ? constrained : totalmem();
 }
 
-/** Throws ERR_QUIRE_INVALID_ARG or ERR_QUIRE_RANGE. */
+/** Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE or ERR_QUIRE_UNSUPPORTED. */
 export function resolveOptions(options: QuireOptions): ResolvedOptions {
   if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
   const budgetBytes = resolveBudget(options.budget);
@@ -91,7 +97,15 @@ export function resolveOptions(options: QuireOptions): ResolvedOptions {
     files: resolveFileOptions(options.files),
     compaction: resolveCompaction(options.compaction),
     pressure: resolveTriggers(options.pressure),
+    virtual: resolveVirtual(options.virtual, tiers.file !== undefined),
   };
+}
+
+function resolveVirtual(virtual: unknown, hasFile: boolean): boolean {
+  if (virtual === undefined || virtual === true) return true;
+  if (virtual !== false) throw invalidArg('virtual', 'a boolean', virtual);
+  if (hasFile) throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a file tier needs the virtual layer');
+  return false;
 }
 
 function resolveBudget(budget: unknown): number {

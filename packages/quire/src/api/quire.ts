@@ -185,6 +185,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
         poolShare: poolShare(shape.compressed, swapFiles.length > 0),
         kcompressd: shape.threads,
         areas: areasFor(shape),
+        isVirtual: shape.virtual,
       });
       setDirtyLimits(nodes, shape.files);
       setCompaction(nodes, shape.compaction);

@@ -33,6 +33,8 @@ export class Node {
   readonly firstFree: number;
   readonly index: number;
   readonly nodes: number;
+  /** Page tables hold slots. False in direct mode (swap/direct-entry.ts). */
+  readonly isVirtual: boolean;
 
   /* Frame table, one array per field (see arena/frame.ts for their meaning). */
   readonly kindAt: number;
@@ -78,6 +80,7 @@ export class Node {
     this.firstFree = geometry.firstFree;
     this.index = this.words[L.H_NODE];
     this.nodes = this.words[L.H_NODES];
+    this.isVirtual = this.words[L.H_DIRECT] === 0;
     const at = (array: number): number => geometry.frameTableAt + array * geometry.frames;
     this.kindAt = at(0);
     this.pinAt = at(1);
@@ -162,7 +165,7 @@ export class Node {
 }
 
 /** Formats a fresh memory: header, empty lists. The page allocator adds the frames afterwards. */
-export function formatNode(memory: WebAssembly.Memory, node: number, nodes: number): void {
+export function formatNode(memory: WebAssembly.Memory, node: number, nodes: number, isVirtual = true): void {
   const words = new Int32Array(memory.buffer);
   const geometry = L.nodeGeometry(memory.buffer.byteLength);
   words[L.H_VERSION] = L.LAYOUT_VERSION;
@@ -171,6 +174,7 @@ export function formatNode(memory: WebAssembly.Memory, node: number, nodes: numb
   words[L.H_NODES] = nodes;
   words[L.H_FIRST_FREE] = geometry.firstFree;
   words[L.H_SLOTS_MAX] = L.SLOTS_MAX;
+  words[L.H_DIRECT] = isVirtual ? 0 : 1;
   // Last: a thread that sees the magic sees the header (pairs with the check in the constructor).
   Atomics.store(words, L.H_MAGIC, L.MAGIC);
 }

@@ -4,6 +4,7 @@
  *   0                      never written, or discarded: reads as zeros
  *   pfn << 2  | 1          present: mapped to a frame
  *   slot << 2 | 2          swapped: the slot's word says where it is
+ *   word << 1              swapped, in direct mode (swap/direct-entry.ts): the entry itself says it
  *
  * In files a present entry carries its folio's order too, in bits 24…27: a frame number takes 20 bits (2 … 21). So one load
  * names frame, folio and order together.
@@ -49,6 +50,16 @@ export function pteFromSlot(slot: SlotIndex): number {
 
 export function isSwapped(pte: number): boolean {
   return (pte & 3) === SWAPPED;
+}
+
+/** Direct mode. A slot's word has 31 bits there: none is a clean copy. */
+export function pteFromWord(word: number): number {
+  return word << 1;
+}
+
+/** Direct mode: the word of an entry, 0 (nothing) of one that is not swapped. */
+export function wordFromPte(pte: number): number {
+  return isPresent(pte) ? 0 : pte >>> 1;
 }
 
 export function slotFromPte(pte: number): SlotIndex {

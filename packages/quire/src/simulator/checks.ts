@@ -3,7 +3,6 @@
  * models.
  */
 import * as L from '../arena/layout.ts';
-import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_PAGES, PAGE_BYTES } from '../base/units.ts';
@@ -12,7 +11,7 @@ import { checkGroups } from '../vm/group-check.ts';
 import { checkNode } from '../vm/instance-check.ts';
 import { RegionSpace } from '../vm/region-space.ts';
 import { chunksFor, closeRegion, openRegion, regionsInUse } from '../vm/region-table.ts';
-import { isPageSpoilt, type LogicalThread } from './logical-thread.ts';
+import { isPageSpoilt, type LogicalThread, slotOfPage } from './logical-thread.ts';
 import type { MapModel } from './map-model.ts';
 import type { MapWorker } from './map-worker.ts';
 import type { RegionPlan, World } from './world.ts';
@@ -34,19 +33,15 @@ export function checkStructures(world: World, thread: LogicalThread): void {
       ) {
         const leaf = findLeaf(node, region, chunk);
         for (let page = 0; page < CHUNK_PAGES; page++) {
-          const pte = node.words[leaf + page];
-          const slot = isSwapped(pte)
-            ? slotFromPte(pte)
-            : isPresent(pte)
-              ? node.words[node.slotAt + frameFromPte(pte)] - 1
-              : -1;
+          const slot = slotOfPage(node, leaf + page);
           if (slot < 0) continue;
           assert(!owned.has(slot), 'a slot belongs to one page', slot, page);
           owned.add(slot);
         }
       }
     }
-    assert(owned.size === node.words[L.H_SLOTS_USED], 'every slot has a page', owned.size, node.words[L.H_SLOTS_USED]);
+    const slots = node.isVirtual ? owned.size : 0;
+    assert(slots === node.words[L.H_SLOTS_USED], 'every slot has a page', slots, node.words[L.H_SLOTS_USED]);
   }
   world.checkCounts();
 }

@@ -5,10 +5,11 @@
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { acquire } from '../arena/node-lock.ts';
-import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts';
+import { frameFromPte, isPresent, PTE_NONE } from '../arena/pte.ts';
 import type { Device } from '../base/port.ts';
 import { instantiateKernel } from '../codec/wasm-kernel.ts';
 import { findLeaf } from '../page-table/page-table.ts';
+import { slotOfEntry } from '../swap/direct-entry.ts';
 import { fileOffset } from '../swap/file-devices.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
@@ -70,17 +71,19 @@ export function isAnyLocked(nodes: readonly Node[]): boolean {
   return false;
 }
 
+/** Slot of a swapped page, or of the clean copy of a mapped one; −1 none. */
+export function slotOfPage(node: Node, pteAt: number): number {
+  const pte = node.words[pteAt];
+  if (isPresent(pte)) return node.words[node.slotAt + frameFromPte(pte)] - 1;
+  return pte === PTE_NONE ? -1 : slotOfEntry(node, pteAt, pte);
+}
+
 /** May the page at `offset` refuse to be read: its object was damaged, or lost with a damaged read? */
 export function isPageSpoilt(space: RegionSpace, memory: Memory, device: FaultyDevice, offset: number): boolean {
   const { n, chunk, page } = space.placeOf(offset);
   const node = memory.nodes[n];
   const leaf = findLeaf(node, space.region, chunk);
-  const pte = leaf === 0 ? 0 : node.words[leaf + page];
-  const slot = isSwapped(pte)
-    ? slotFromPte(pte)
-    : isPresent(pte)
-      ? node.words[node.slotAt + frameFromPte(pte)] - 1
-      : -1;
+  const slot = leaf === 0 ? -1 : slotOfPage(node, leaf + page);
   if (slot < 0) return false;
   const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
   if (W.tagOf(word) === W.SLOT_FILE) return device.isDamaged(fileOffset(node, W.payloadOf(word)));

@@ -34,6 +34,8 @@ export interface Shape {
   readonly randomShare: number;
   /** Large folios are asked for and compaction runs, under this policy. */
   readonly compacts: boolean;
+  /** False: page tables hold no slots but what slots lead to. */
+  readonly isVirtual: boolean;
   readonly compaction: CompactionPolicy;
 }
 
@@ -41,7 +43,8 @@ export function drawShape(random: Random): Shape {
   const nodes = random.chance(0.35) ? 2 : 1;
   const budgetBytes = nodes === 2 ? random.between(10, 20) * MIB : random.between(8, 16) * MIB;
   const hasSwap = !random.chance(0.04);
-  const hasFile = hasSwap && random.chance(0.7);
+  const isVirtual = !random.chance(0.15);
+  const hasFile = hasSwap && isVirtual && random.chance(0.7);
   const fileBytes = hasFile ? random.between(4, 40) * MIB : 0;
   const isFaulty = hasFile && random.chance(0.6);
   const room = 1 + (hasSwap ? 0.3 : -0.4) + (hasFile ? Math.min(2, fileBytes / budgetBytes) : 0);
@@ -71,6 +74,7 @@ export function drawShape(random: Random): Shape {
     randomShare: random.pick([0, 0.1, 0.5]),
     compacts: random.chance(0.8),
     compaction: random.pick(COMPACTION_POLICIES),
+    isVirtual,
   };
 }
 
@@ -82,7 +86,7 @@ export function describeShape(shape: Shape): string {
   const faults = `read faults ${shape.faults.read}, write faults ${shape.faults.write}`;
   return (
     `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.slotsShare === 0 ? '' : `slots × ${shape.slotsShare}, `}${shape.kcompressd} kcompressd, ` +
-    `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
+    `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.isVirtual ? '' : 'direct mode, '}${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
     `preempted every ${shape.preemptEvery}`
   );
 }

@@ -108,6 +108,7 @@ export class World {
       poolShare: shape.poolShare,
       kcompressd: shape.kcompressd,
       areas: shape.workers + 7 + shape.kcompressd,
+      isVirtual: shape.isVirtual,
     });
     if (shape.hasSwap && shape.slotsShare > 0) {
       for (const node of nodes) node.words[L.H_SLOTS_MAX] = Math.floor(shape.slotsShare * node.frames);

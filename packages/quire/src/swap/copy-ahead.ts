@@ -87,6 +87,7 @@ export class CopyAhead {
 
 /** Memory is filling up and has room for copies. Read without the lock: a wrong guess costs one look. */
 export function wantsCopies(node: Node): boolean {
+  if (!node.isVirtual) return false; // the entry of a mapped page has no room for a copy
   const { words } = node;
   const free = words[L.H_FREE_FRAMES];
   if (free > words[L.H_WMARK_COPY] || free <= words[L.H_WMARK_HIGH]) return false;
@@ -98,6 +99,7 @@ export function wantsCopies(node: Node): boolean {
 export function beginCopiesLocked(node: Node, batch: CopyBatch): void {
   const { words } = node;
   batch.count = 0;
+  if (!node.isVirtual) return;
   for (let looked = 0; looked < COMPRESS_BATCH * 4 && batch.count < COMPRESS_BATCH; looked++) {
     const pfn = nextPageLocked(node);
     if (pfn === NO_PFN) return;

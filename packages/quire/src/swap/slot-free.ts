@@ -18,12 +18,17 @@ import {
   STATE_MASK,
 } from './cluster.ts';
 import { giveDescriptorLocked, takeDescriptorOfLocked } from './cluster-chunk.ts';
+import { freeDirectLocked } from './direct-entry.ts';
 import { groupAtLocked } from './slot-group.ts';
 import { SLOT_BAD, SLOT_FREE } from './slot-word.ts';
-import { bumpSequenceLocked, D_COUNT, D_STATE, D_TABLE, descriptorAt, INDEX_MASK } from './swap-table.ts';
+import { bumpSequenceLocked, D_COUNT, D_STATE, D_TABLE, descriptorAt, INDEX_MASK, sequenceAt } from './swap-table.ts';
 
 /** Gives the slot back. What was behind it has been released by the caller. */
 export function freeSlotLocked(node: Node, slot: SlotIndex): void {
+  if (!node.isVirtual) {
+    freeDirectLocked(node, slot, sequenceAt(slot));
+    return;
+  }
   const { words } = node;
   const descriptor = endUse(node, slot, SLOT_FREE);
   const count = --words[descriptor + D_COUNT];

@@ -45,9 +45,9 @@ export function releaseStorageLocked(node: Node, slot: SlotIndex, word: number):
   }
 }
 
-/** Slot and storage both go. */
-export function dropSlotLocked(node: Node, slot: SlotIndex): void {
-  releaseStorageLocked(node, slot, slotWordLocked(node, slot));
+/** Slot and storage both go. `word` is the slot's, for a caller that has it already. */
+export function dropSlotLocked(node: Node, slot: SlotIndex, word = slotWordLocked(node, slot)): void {
+  releaseStorageLocked(node, slot, word);
   freeSlotLocked(node, slot);
 }
 

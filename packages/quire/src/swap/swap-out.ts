@@ -33,7 +33,7 @@ import {
 } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { pteFromFrame, pteFromSlot } from '../arena/pte.ts';
+import { pteFromFrame } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex, UNIT_PAGES } from '../base/units.ts';
@@ -60,6 +60,7 @@ import {
   testAndClearTouch,
 } from '../reclaim/lru.ts';
 import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
+import { directSlot, entryInFlight } from './direct-entry.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
 import { allocRunLocked, allocSlotLocked } from './slot-alloc.ts';
 import { freeSlotLocked } from './slot-free.ts';
@@ -202,7 +203,9 @@ function unmapLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResul
     }
     setSlotWordLocked(node, slot, W.slotWord(W.SLOT_FRAME, pfn));
   } else {
-    slot = allocSlotLocked(node, W.slotWord(W.SLOT_FRAME, pfn), GFP_RECLAIM, groupOf(node, pfn));
+    slot = node.isVirtual
+      ? allocSlotLocked(node, W.slotWord(W.SLOT_FRAME, pfn), GFP_RECLAIM, groupOf(node, pfn))
+      : directSlot(node, pteAt);
     if (slot === NO_SLOT) return false;
     words[node.slotAt + pfn] = slot + 1;
   }
@@ -219,7 +222,9 @@ const unit = new Int32Array(UNIT_PAGES);
 function unmapUnitLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResult): boolean {
   const { words } = node;
   if (result.isolated + UNIT_PAGES > out.length || !freezeGroupLocked(node, pfn, unit)) return false;
-  const base = allocRunLocked(node, unit, GFP_RECLAIM, groupOf(node, pfn));
+  const base = node.isVirtual
+    ? allocRunLocked(node, unit, GFP_RECLAIM, groupOf(node, pfn))
+    : directSlot(node, words[node.ownerAt + unit[0]]);
   if (base === NO_SLOT) {
     thawGroupLocked(node, pfn, unit, UNIT_PAGES);
     node.counters[C.thp_swpout_fallback]++;
@@ -244,7 +249,7 @@ function countFlight(node: Node, pfn: Pfn, pages: number): void {
 }
 
 function leavePageTable(node: Node, pfn: Pfn, pteAt: number, slot: SlotIndex): void {
-  Atomics.store(node.words, pteAt, pteFromSlot(slot));
+  Atomics.store(node.words, pteAt, entryInFlight(node, slot, pfn));
   bumpVersionLocked(node, pfn);
   node.words[L.H_REGION_PAGES]--;
   advanceAge(node);
@@ -353,7 +358,7 @@ export function rescueLocked(node: Node, pfn: Pfn, pins: number): void {
   const { words } = node;
   const slot = (words[node.slotAt + pfn] - 1) as SlotIndex;
   const pteAt = words[node.ownerAt + pfn];
-  assert(words[pteAt] === pteFromSlot(slot), 'page table names the slot in flight', pfn, slot);
+  assert(words[pteAt] === entryInFlight(node, slot, pfn), 'page table names the slot in flight', pfn, slot);
   endRescue(node, pfn, slot);
   turnKindLocked(node, pfn, KIND_REGION);
   words[node.slotAt + pfn] = 0;

@@ -20,8 +20,10 @@
 import { announce } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { wordFromPte } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { PAGE_WORDS, type SlotIndex, type WordIndex } from '../base/units.ts';
+import { peekDirect, setDirectLocked } from './direct-entry.ts';
 import { SLOT_FREE } from './slot-word.ts';
 
 export const NO_SLOT = -1 as SlotIndex;
@@ -68,17 +70,28 @@ export function slotAt(node: Node, slot: number): WordIndex {
 
 /** The slot's word as any thread may see it, SLOT_FREE when there is no table (any more). */
 export function peekSlot(node: Node, slot: number): number {
+  if (!node.isVirtual) return peekDirect(node, slot);
   const at = slotAt(node, slot);
   return at <= 0 || at >= node.words.length ? SLOT_FREE : Atomics.load(node.words, at);
 }
 
 export function slotWordLocked(node: Node, slot: SlotIndex): number {
+  if (!node.isVirtual) return wordFromPte(node.words[slot]);
   const at = slotAt(node, slot);
   assert(at !== 0, 'slot has a table', slot);
   return node.words[at];
 }
 
+/** The word of the slot that the entry of a swapped page holds: one load less where that is the entry. */
+export function entryWordLocked(node: Node, slot: SlotIndex, pte: number): number {
+  return node.isVirtual ? slotWordLocked(node, slot) : wordFromPte(pte);
+}
+
 export function setSlotWordLocked(node: Node, slot: SlotIndex, word: number): void {
+  if (!node.isVirtual) {
+    setDirectLocked(node, slot, word);
+    return;
+  }
   Atomics.store(node.words, slotAt(node, slot), word);
 }
 

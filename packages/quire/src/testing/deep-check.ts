@@ -5,12 +5,13 @@
 import * as F from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromPte, isPresent, isSwapped, PTE_NONE, slotFromPte } from '../arena/pte.ts';
+import { frameFromPte, isPresent, isSwapped, PTE_NONE } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { PAGE_WORDS, type Pfn, type SlotIndex } from '../base/units.ts';
 import { checkFiles } from '../page-cache/file-check.ts';
 import { findLeaf, isFile, nextLeafChunk } from '../page-table/page-table.ts';
 import { groupOfRegion } from '../reclaim/group.ts';
+import { slotOfEntry } from '../swap/direct-entry.ts';
 import { SIZE_CLASSES } from '../swap/size-classes.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
@@ -60,8 +61,8 @@ function walkRegion(node: Node, region: number, owners: Owners): void {
         );
         continue;
       }
-      assert(isSwapped(pte), 'entry is present or swapped', pte);
-      const slot = slotFromPte(pte);
+      assert(!node.isVirtual || isSwapped(pte), 'entry is present or swapped', pte);
+      const slot = slotOfEntry(node, leaf + page, pte);
       assert(!owners.swapped.has(slot), 'slot in one entry', slot);
       owners.swapped.add(slot);
     }
@@ -108,12 +109,8 @@ function walkSlots(node: Node, owners: Owners): void {
     counts[W.tagOf(word)]++;
   }
   const { words } = node;
-  assert(
-    owners.swapped.size + owners.copies.size === words[L.H_SLOTS_USED],
-    'each slot has one owner',
-    owners.swapped.size,
-    words[L.H_SLOTS_USED],
-  );
+  const slots = node.isVirtual ? owners.swapped.size + owners.copies.size : 0;
+  assert(slots === words[L.H_SLOTS_USED], 'each slot has one owner', slots, words[L.H_SLOTS_USED]);
   assert(
     counts[W.SLOT_SAME] === words[L.H_SAME_SLOTS],
     'same-filled slots',

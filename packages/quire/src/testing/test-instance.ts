@@ -33,6 +33,8 @@ export interface TestShape {
   /** kcompressd threads reclaim believes in; 1 makes it use the ring. Default 0. */
   readonly kcompressd?: number;
   readonly areas?: number;
+  /** Default true. False: direct mode (swap/direct-entry.ts). */
+  readonly isVirtual?: boolean;
 }
 
 /** One thread's view. */
@@ -85,6 +87,7 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
     poolShare: shape.poolShare ?? 1,
     kcompressd: shape.kcompressd ?? 0,
     areas: shape.areas ?? 3,
+    isVirtual: shape.isVirtual ?? true,
   });
   const thread = attachThread(nodes);
   if (fileBytes > 0) addDevice(nodes, -1, fileBytes, 0);

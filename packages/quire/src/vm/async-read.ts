@@ -5,11 +5,12 @@
  */
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { isSwapped, slotFromPte } from '../arena/pte.ts';
+import { isSwapped } from '../arena/pte.ts';
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { findLeaf, regionAt } from '../page-table/page-table.ts';
+import { slotOfEntry } from '../swap/direct-entry.ts';
 import { FILE_OBJECT_BYTES_MAX } from '../swap/file-object.ts';
 import { fileOffset } from '../swap/file-segments.ts';
 import * as W from '../swap/slot-word.ts';
@@ -104,7 +105,7 @@ function findOnFile(memory: Memory, space: RegionSpace, offset: number): OnFile 
   const leaf = findLeaf(node, space.region, chunk);
   const pte = leaf === 0 ? 0 : Atomics.load(node.words, leaf + page);
   if (!isSwapped(pte)) return undefined;
-  const slot = slotFromPte(pte);
+  const slot = slotOfEntry(node, leaf + page, pte);
   const sequence = Atomics.load(node.words, sequenceAt(slot));
   if (Atomics.load(node.words, leaf + page) !== pte) return undefined;
   if (Atomics.load(memory.nodes[0].words, generationAt) !== generation) return undefined;

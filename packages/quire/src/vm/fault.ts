@@ -24,7 +24,7 @@ import {
 } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromPte, isPresent, PTE_NONE, pteFromFrame, pteFromSlot, slotFromPte } from '../arena/pte.ts';
+import { frameFromPte, isPresent, PTE_NONE, pteFromFrame, pteFromSlot } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
@@ -44,13 +44,14 @@ import {
 import { lruAddLocked } from '../reclaim/lru.ts';
 import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
 import { wantsCopies } from '../swap/copy-ahead.ts';
+import { slotOfEntry } from '../swap/direct-entry.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
 import { reclaimGroupOnce } from '../swap/group-reclaim.ts';
 import { freeSlotLocked } from '../swap/slot-free.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
-import { sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
+import { entryWordLocked, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import { isReadInSequence } from './access.ts';
 import { makeGroupRoom, needGroupRoom } from './group-limit.ts';
 import type { Memory } from './memory.ts';
@@ -188,8 +189,8 @@ function promote(memory: Memory, n: number, region: number, chunk: number, page:
     node.unlock();
     return PROMOTED;
   }
-  const slot = slotFromPte(pte);
-  const word = slotWordLocked(node, slot);
+  const slot = slotOfEntry(node, pteAt, pte);
+  const word = entryWordLocked(node, slot, pte);
   if (W.tagOf(word) === W.SLOT_FRAME) {
     rescueLocked(node, W.payloadOf(word) as Pfn, 0);
     node.unlock();
@@ -256,8 +257,8 @@ function writeHereLocked(node: Node, pteAt: number, group: number, reserve: numb
     node.words[node.touchAt + pfn] = 1;
     return pfn;
   }
-  const slot = slotFromPte(pte);
-  const word = slotWordLocked(node, slot);
+  const slot = slotOfEntry(node, pteAt, pte);
+  const word = entryWordLocked(node, slot, pte);
   const pfn = W.payloadOf(word) as Pfn;
   if (W.tagOf(word) === W.SLOT_FRAME) {
     rescueLocked(node, pfn, 1);
@@ -318,12 +319,16 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
   node.lock();
   // Same generation: the leaf is still this region's. Same entry: still the same page, or another absence of one,
   // which is as good.
-  if (node.words[generationAt] !== generation || node.words[pteAt] !== before || !replaceableLocked(node, before)) {
+  if (
+    node.words[generationAt] !== generation ||
+    node.words[pteAt] !== before ||
+    !replaceableLocked(node, pteAt, before)
+  ) {
     freeLocked(node, fresh);
     node.unlock();
     return false;
   }
-  if (before !== PTE_NONE) dropSlotLocked(node, slotFromPte(before));
+  if (before !== PTE_NONE) dropSlotLocked(node, slotOfEntry(node, pteAt, before));
   else node.words[regionAt(region) + L.R_PAGES]++;
   markAccess(node, region, fresh);
   mapLocked(node, pteAt, fresh, 1, LRU_INACTIVE);
@@ -332,9 +337,9 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
   return true;
 }
 
-function replaceableLocked(node: Node, pte: number): boolean {
+function replaceableLocked(node: Node, pteAt: number, pte: number): boolean {
   if (pte === PTE_NONE) return true;
-  const tag = W.tagOf(slotWordLocked(node, slotFromPte(pte)));
+  const tag = W.tagOf(entryWordLocked(node, slotOfEntry(node, pteAt, pte), pte));
   return tag !== W.SLOT_FRAME && tag !== W.SLOT_RAW;
 }
 
@@ -352,8 +357,8 @@ function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh
   if (pte === PTE_NONE) {
     return fillFresh(node, region, pteAt, fresh, zeroPage);
   }
-  const slot = slotFromPte(pte);
-  const word = slotWordLocked(node, slot);
+  const slot = slotOfEntry(node, pteAt, pte);
+  const word = entryWordLocked(node, slot, pte);
   const sequence = node.words[sequenceAt(slot)];
   node.unlock();
   node.counters[C.pgmajfault]++;
@@ -373,7 +378,7 @@ function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh
 }
 
 function mapSwappedLocked(node: Node, pteAt: number, slot: SlotIndex, fresh: Pfn, pins: number): void {
-  if (pins > 0 || isSwapDear(node, groupOf(node, fresh))) {
+  if (pins > 0 || !node.isVirtual || isSwapDear(node, groupOf(node, fresh))) {
     dropSlotLocked(node, slot);
     mapLocked(node, pteAt, fresh, pins, LRU_INACTIVE);
     node.words[node.touchAt + fresh] = 1;

@@ -4,6 +4,7 @@
  */
 import * as L from '../arena/layout.ts';
 import { formatNode, Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import type { Kernel } from '../codec/kernel.ts';
 import { formatBuddy } from '../page-alloc/buddy.ts';
 import { watermarksFor } from '../page-alloc/watermarks.ts';
@@ -20,6 +21,8 @@ export interface InstanceShape {
   readonly kcompressd: number;
   /** Thread areas to set aside. */
   readonly areas: number;
+  /** Default true: page tables hold slots. False: direct mode (swap/direct-entry.ts), without a file tier. */
+  readonly isVirtual?: boolean;
 }
 
 export type KernelFactory = (memory: WebAssembly.Memory) => Kernel;
@@ -30,7 +33,8 @@ export function formatInstance(
   kernel: KernelFactory,
   shape: InstanceShape,
 ): Node[] {
-  for (let i = 0; i < memories.length; i++) formatNode(memories[i], i, memories.length);
+  assert(shape.isVirtual !== false || shape.fileBytes === 0, 'direct mode has no file tier', shape.fileBytes);
+  for (let i = 0; i < memories.length; i++) formatNode(memories[i], i, memories.length, shape.isVirtual);
   const nodes = viewNodes(memories, kernel);
   for (const node of nodes) {
     const { words } = node;

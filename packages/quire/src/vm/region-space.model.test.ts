@@ -160,6 +160,8 @@ const MEMORY_TIERS: readonly CounterName[] = [
 ];
 const RING: readonly CounterName[] = ['swap_rescued', 'swap_cancelled', 'kcompressd_pages'];
 const UNITS: readonly CounterName[] = ['thp_swpout', 'thp_swpin'];
+/** Direct mode knows no copies of mapped pages. */
+const DIRECT = MEMORY_TIERS.filter((name) => !name.startsWith('swap_cop') && name !== 'swap_clean_copies');
 const FILE: readonly CounterName[] = ['zswpwb', 'file_reads', 'file_writes'];
 
 /** A failing sequence is shortened no longer than this. */
@@ -267,6 +269,23 @@ const SCENARIOS: readonly Scenario[] = [
     mayFill: true,
     runs: 12,
     reaches: [...FILE, ...UNITS, 'file_segments_cleaned'],
+  },
+  {
+    name: 'direct mode',
+    shape: { bytes: 4 * MIB, kcompressd: 1, isVirtual: false },
+    coldPages: 2000,
+    mayFill: true,
+    runs: 20,
+    reaches: [...DIRECT, ...RING],
+  },
+  {
+    name: 'direct mode, units, two nodes',
+    shape: { bytes: 4 * MIB, nodes: 2, isVirtual: false },
+    coldPages: 4000,
+    access: 'sequential',
+    mayFill: true,
+    runs: 15,
+    reaches: [...DIRECT, ...UNITS],
   },
   {
     name: '12 MiB',

@@ -19,12 +19,13 @@ import { closingLoad } from '../arena/fence.ts';
 import { tryPin, unpin } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromPte, isPresent, PTE_NONE, slotFromPte } from '../arena/pte.ts';
+import { frameFromPte, isPresent, PTE_NONE, wordFromPte } from '../arena/pte.ts';
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
 import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import { advanceAge, ageBucket, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
+import { slotOfEntry } from '../swap/direct-entry.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { noteRead } from './access.ts';
@@ -311,10 +312,10 @@ export class RegionSpace implements PageSpace {
     view: PageView,
   ): boolean {
     const node = this.nodes[n];
-    const slot = slotFromPte(pte);
+    const slot = slotOfEntry(node, pteAt, pte);
     const sequence = Atomics.load(node.words, sequenceAt(slot));
     if (Atomics.load(node.words, pteAt) !== pte || !this.isCurrent(generation)) return false;
-    const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
+    const word = node.isVirtual ? peekSlot(node, slot) & ~W.SLOT_CACHED : wordFromPte(pte);
     const tag = W.tagOf(word);
     if (tag === W.SLOT_FRAME || tag === W.SLOT_RAW) return openStorageFrame(node, slot, word, sequence, view);
     if (tag === W.SLOT_FREE || tag === W.SLOT_EMPTY) return false;

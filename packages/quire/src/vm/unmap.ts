@@ -3,7 +3,7 @@
 import { bumpVersionLocked, freezeLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromFolioPte, frameFromPte, isPresent, orderFromPte, PTE_NONE, slotFromPte } from '../arena/pte.ts';
+import { frameFromFolioPte, frameFromPte, isPresent, orderFromPte, PTE_NONE } from '../arena/pte.ts';
 import { CHUNK_BYTES, CHUNK_PAGES, PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { clearBits } from '../page-table/block-bits.ts';
@@ -18,10 +18,11 @@ import {
 import { freeLeafIfEmptyLocked, removeFolioLocked } from '../reclaim/folio.ts';
 import { lruRemoveLocked } from '../reclaim/lru.ts';
 import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
+import { slotOfEntry } from '../swap/direct-entry.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
 import { cancelLocked } from '../swap/swap-out.ts';
-import { slotWordLocked } from '../swap/swap-table.ts';
+import { entryWordLocked } from '../swap/swap-table.ts';
 import type { Memory } from './memory.ts';
 
 /** Entries cleared in one hold of the lock. */
@@ -95,12 +96,12 @@ function unmapPageLocked(node: Node, region: number, pteAt: number): boolean {
   const pte = words[pteAt];
   if (pte === PTE_NONE) return true;
   if (isPresent(pte)) return unmapPresentLocked(node, region, pteAt, frameFromPte(pte));
-  const slot = slotFromPte(pte);
-  const word = slotWordLocked(node, slot);
+  const slot = slotOfEntry(node, pteAt, pte);
+  const word = entryWordLocked(node, slot, pte);
   Atomics.store(words, pteAt, PTE_NONE);
   words[regionAt(region) + L.R_PAGES]--;
   if (W.tagOf(word) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(word) as Pfn);
-  else dropSlotLocked(node, slot);
+  else dropSlotLocked(node, slot, word);
   return true;
 }
 
