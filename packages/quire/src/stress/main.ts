@@ -1,5 +1,5 @@
 /**
- * `npm run stress -- [--seconds N] [--seed S] [--budget BYTES]`: real threads. Daemons and four attached workers on
+ * `npm run stress -- [--seconds N] [--seed S] [--budget BYTES] [--direct]`: real threads. Daemons and four attached workers on
  * one instance at a quarter of the memory that data in a region, a map and a file needs, while compaction moves pages
  * beneath them; every value checks itself. Exit status 1 with the details when one is wrong.
  */
@@ -51,7 +51,12 @@ function print(result: StressResult, budgetBytes: number): void {
 }
 
 const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, seed: { type: 'string' }, budget: { type: 'string' } },
+  options: {
+    seconds: { type: 'string' },
+    seed: { type: 'string' },
+    budget: { type: 'string' },
+    direct: { type: 'boolean', default: false },
+  },
 });
 const seconds = Number(values.seconds ?? 30);
 const seed = Number(values.seed ?? randomInt(2 ** 31));
@@ -59,7 +64,7 @@ const budgetBytes = parseBytes(values.budget ?? '32MiB');
 if (!(seconds > 0) || !Number.isSafeInteger(seed) || budgetBytes === undefined)
   throw new TypeError('--seconds, --seed or --budget is not a number');
 console.log(`stress: seed ${seed}, ${seconds} s, compaction ${compactionFor(seed)}`);
-const result = await runStress({ seconds, seed, budgetBytes, workers: WORKERS });
+const result = await runStress({ seconds, seed, budgetBytes, workers: WORKERS, virtual: !values.direct });
 print(result, budgetBytes);
 for (const failure of result.failures) console.error(`FAILED ${failure}`);
 if (result.failures.length > 0) {

@@ -25,6 +25,8 @@ export interface StressOptions {
   readonly workers: number;
   /** Default: drawn from the seed. */
   readonly compaction?: CompactionPolicy;
+  /** False: direct mode, without a file tier and with less data. */
+  readonly virtual?: boolean;
 }
 
 export interface StressResult {
@@ -38,13 +40,18 @@ export interface StressResult {
 
 /** Half of the data in cells, half in the map; together four times the budget. */
 const DATA_SHARE = 4;
+/** As much as the compressed tier alone can hold, nearly. */
+const DATA_SHARE_DIRECT = 1.25;
 /** File tier over data: tight enough that segments have to be cleaned. */
 const FILE_SHARE = 0.8;
+const COMPRESSED = { tier: 'compressed' } as const;
 /** Mean length of a value (stress/values.ts). */
 const MEAN_BYTES = 4 * KIB;
 
 export async function runStress(options: StressOptions): Promise<StressResult> {
-  const each = Math.ceil((options.budgetBytes * DATA_SHARE) / 2 / MEAN_BYTES);
+  const virtual = options.virtual ?? true;
+  const dataBytes = options.budgetBytes * (virtual ? DATA_SHARE : DATA_SHARE_DIRECT);
+  const each = Math.ceil(dataBytes / 2 / MEAN_BYTES);
   const values = new Values(options.seed);
   const cellBytes = cellOffsets(values, each)[each];
   const regionBytes = Math.ceil(cellBytes / MIB) * MIB;
@@ -57,7 +64,8 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   const shared = new SharedState(plan, buffer);
   const quire = await Quire.open({
     budget: options.budgetBytes,
-    swap: [{ tier: 'compressed' }, { tier: 'file', size: Math.floor(options.budgetBytes * DATA_SHARE * FILE_SHARE) }],
+    swap: virtual ? [COMPRESSED, { tier: 'file', size: Math.floor(dataBytes * FILE_SHARE) }] : [COMPRESSED],
+    virtual,
     threads: daemonThreads(),
     compaction: options.compaction ?? compactionFor(seed),
   });
