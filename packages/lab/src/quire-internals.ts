@@ -1,12 +1,14 @@
 /**
- * The lab's one door behind Quire's public API, for four things a benchmark has to see or do and no program should:
+ * The lab's one door behind Quire's public API, for five things a benchmark has to see or do and no program should:
  * take single frames, as page tables of a kernel would (S1's fragmentation), look at the orders of a file's folios,
- * switch the naive walk of S2 on, and count the bytes of the swap table (S3). Shapes are what is used of the built modules, which are imported by address.
+ * switch the naive walk of S2 on, count the bytes of the swap table (S3), and the loads of its words (S4). Shapes are what is used of the built modules, which are imported by address.
  */
+import { DESCRIPTOR, ENTRY, LoadCounter, ROOT, SEQUENCE, SLOT_WORD, type TableLoads } from './load-counter.ts';
 import type { QuireFile, QuireInstance } from './quire.ts';
 
 interface Node {
-  readonly words: Int32Array;
+  /** Replaced while loads are counted. */
+  words: Int32Array;
   readonly frames: number;
   readonly firstFree: number;
   readonly shadowMask: number;
@@ -54,6 +56,8 @@ interface InsideFile {
 /** What is used of arena/layout.ts. */
 interface Layout {
   readonly SEQUENCES_AT: number;
+  readonly SEQUENCE_WORDS: number;
+  readonly REGIONS_MAX: number;
   readonly STATIC_WORDS: number;
   readonly CLUSTER_ROOTS_AT: number;
   readonly CLUSTER_ROOTS: number;
@@ -67,6 +71,7 @@ interface Layout {
 interface Modules extends Layout {
   readonly takeIoBlock: (memory: Memory, order: number) => { pfn: number };
   readonly giveIoBlock: (memory: Memory, pfn: number) => void;
+  readonly nextLeafChunk: (node: Node, region: number, from: number, end: number) => number;
   readonly findLeaf: (node: Node, region: number, chunk: number) => number;
   readonly isPresent: (pte: number) => boolean;
   readonly orderFromPte: (pte: number) => number;
@@ -81,6 +86,7 @@ const MODULES = [
   'arena/layout.js',
 ] as const;
 const CHUNK_PAGES = 512;
+const CHUNKS_MAX = 2 ** 24;
 export const FRAME_BYTES = 4096;
 
 export class QuireInternals {
@@ -153,6 +159,46 @@ export class QuireInternals {
       slotsUsed: node.words[L.H_SLOTS_USED],
       slotsMax: node.words[L.H_SLOTS_MAX],
     };
+  }
+
+  /** What `work` loads of the first node's tables, which it does not allocate or free. */
+  countLoads(work: () => void): TableLoads {
+    const [node] = this.#memory.nodes;
+    const counter = new LoadCounter(node.words, this.#tableWords(node));
+    const { words } = node;
+    node.words = counter.front;
+    try {
+      counter.run(work);
+    } finally {
+      node.words = words;
+    }
+    return counter.loads;
+  }
+
+  /** Which table each word is of: a code of LoadCounter, 0 none. */
+  #tableWords(node: Node): Uint8Array {
+    const L = this.#modules;
+    const { words } = node;
+    const kinds = new Uint8Array(words.length);
+    kinds.fill(SEQUENCE, L.SEQUENCES_AT, L.SEQUENCES_AT + L.SEQUENCE_WORDS);
+    kinds.fill(ROOT, L.CLUSTER_ROOTS_AT, L.CLUSTER_ROOTS_AT + L.CLUSTER_ROOTS);
+    for (const chunk of words.subarray(L.CLUSTER_ROOTS_AT, L.CLUSTER_ROOTS_AT + L.CLUSTER_ROOTS)) {
+      if (chunk === 0) continue;
+      const first = (chunk * FRAME_BYTES) / 4;
+      kinds.fill(DESCRIPTOR, first, first + FRAME_BYTES / 4);
+      for (let index = 0; index < L.CLUSTER_CHUNK; index += 1) {
+        const table = words[first + index * L.CLUSTER_DESCRIPTOR_WORDS];
+        if (table !== 0) kinds.fill(SLOT_WORD, table, table + L.CLUSTER_SLOTS);
+      }
+    }
+    for (let region = 0; region < L.REGIONS_MAX; region += 1) {
+      let chunk = L.nextLeafChunk(node, region, 0, CHUNKS_MAX);
+      for (; chunk >= 0; chunk = L.nextLeafChunk(node, region, chunk + 1, CHUNKS_MAX)) {
+        const leaf = L.findLeaf(node, region, chunk);
+        kinds.fill(ENTRY, leaf, leaf + CHUNK_PAGES);
+      }
+    }
+    return kinds;
   }
 
   /** From here on every write through this handle walks the states of all blocks of its folio, as ext4 did. */

@@ -4,7 +4,7 @@
  * with the same name. Rows are flat objects, so that a reader needs no schema.
  */
 import type { Machine } from './machine.ts';
-import { rounded, type Spread, spreadOf } from './stats.ts';
+import { type MedianInterval, rounded, type Spread, spreadOf } from './stats.ts';
 
 export type Column = string;
 export type Cell = string | number | boolean | null;
@@ -66,7 +66,7 @@ export class Results {
   }
 
   /** A ratio or another headline figure that the issue gives a bound for. */
-  ratio(name: string, spread: Spread, target: Target = {}): void {
+  ratio(name: string, spread: Spread | MedianInterval, target: Target = {}): void {
     this.#ratios[name] = rounded(spread.median);
     this.#rows.push({ column: 'ratio', metric: name, unit: '', ...roundedSpread(spread), ...target });
   }
@@ -76,8 +76,9 @@ export class Results {
   }
 }
 
-function roundedSpread(spread: Spread): Spread {
-  return { ...spread, median: rounded(spread.median), min: rounded(spread.min), max: rounded(spread.max) };
+function roundedSpread(spread: Spread | MedianInterval): Record<string, number> {
+  const entries = Object.entries(spread) as [string, number][];
+  return Object.fromEntries(entries.map(([name, value]) => [name, name === 'samples' ? value : rounded(value)]));
 }
 
 export function reportJson(report: Report): string {
@@ -122,7 +123,8 @@ function sampledCells(row: Row): string[] {
 
 function ratioCells(row: Row): string[] {
   const wanted = row.atLeast !== undefined ? `≥ ${row.atLeast}` : row.atMost !== undefined ? `≤ ${row.atMost}` : '';
-  return [row.metric, `${row.median}`, `${row.min} – ${row.max}`, `${row.samples}`, wanted];
+  const interval = row.low95 === undefined ? '' : ` (95 %: ${row.low95} – ${row.high95})`;
+  return [row.metric, `${row.median}${interval}`, `${row.min} – ${row.max}`, `${row.samples}`, wanted];
 }
 
 function factLine(row: Row): string {

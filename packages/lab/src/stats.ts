@@ -31,6 +31,30 @@ export function pairedRatio(over: readonly number[], under: readonly number[]): 
   return spreadOf(ratios);
 }
 
+/** A spread with the interval in which the true median lies with a probability of at least 95 %. */
+export interface MedianInterval extends Spread {
+  readonly low95: number;
+  readonly high95: number;
+}
+
+/**
+ * By order statistics, so nothing is assumed of the distribution: k of n samples lie below the median with the probability
+ * of k heads in n throws. Of fewer than six samples not even the outermost two span 95 %; they are given then.
+ */
+export function medianInterval(values: readonly number[]): MedianInterval {
+  const spread = spreadOf(values);
+  const sorted = [...values].sort((a, b) => a - b);
+  const count = sorted.length;
+  let rank = 0;
+  let term = 0.5 ** count;
+  for (let below = term; below <= 0.025 && rank < count >> 1; below += term) {
+    rank += 1;
+    term *= (count - rank + 1) / rank;
+  }
+  const outer = Math.max(rank - 1, 0);
+  return { ...spread, low95: sorted[outer], high95: sorted[count - 1 - outer] };
+}
+
 /**
  * libMicro's figure for many samples of one short call: the median of what lies within three standard deviations of the
  * mean. Interrupts and other guests of the machine fall outside; a second mode of the call itself does not.

@@ -1,0 +1,42 @@
+/**
+ * `lab s4`: the virtual layer (seed 003). usemem with it and without it in turns, the loads of tables it adds, who
+ * reclaims, and how long it takes to empty a swap device.
+ */
+import { availableParallelism } from 'node:os';
+import type { Benchmark, Run } from '../benchmark.ts';
+import { PAGE_BYTES } from '../corpus.ts';
+import { mib, type Outcome, Results } from '../report.ts';
+import { measureTableLoads } from './load-rows.ts';
+import { measurePairs, type PairSizes } from './pairs.ts';
+import { measureSwapoff } from './swapoff-rows.ts';
+
+const BUDGET = 64 * 2 ** 20;
+const BUDGET_QUICK = 32 * 2 ** 20;
+/** The interval of 40 pairs is from the 14th to the 27th of them. */
+const PAIRS = 40;
+const PAIRS_QUICK = 10;
+const SWAPOFF = 2 ** 30;
+const SWAPOFF_QUICK = 2 ** 26;
+
+export const s4: Benchmark = {
+  name: 's4',
+  summary: 'virtual swap: usemem with the layer and without it, table loads, who reclaims, swapoff; Quire and the host',
+  run: runS4,
+};
+
+async function runS4(run: Run): Promise<Outcome> {
+  const results = new Results();
+  const budgetBytes = run.quick ? BUDGET_QUICK : BUDGET;
+  const sizes: PairSizes = {
+    budgetBytes,
+    pages: (2 * budgetBytes) / PAGE_BYTES,
+    threads: Math.max(2, availableParallelism()),
+    pairs: run.quick ? PAIRS_QUICK : PAIRS,
+  };
+  const { threads } = sizes;
+  results.facts('all', 'usemem', { dataMib: mib(2 * budgetBytes), budgetMib: mib(budgetBytes), threads });
+  await measureTableLoads(results);
+  await measurePairs(sizes, run, results);
+  await measureSwapoff(run.quick ? SWAPOFF_QUICK : SWAPOFF, run, results);
+  return results.outcome();
+}
