@@ -14,13 +14,15 @@ import * as W from './slot-word.ts';
 import { bumpSequenceLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { zsFreeLocked } from './zs-pool.ts';
 
-/**
- * Frees the storage that `word` named. The slot is not touched: it has its new word already, or is freed under the same
- * hold of the lock (swap/swap-table.ts says why). Readers are told by the sequence word.
- */
+/** Frees the storage that `word` named. The slot has its new word already. Readers are told by the sequence word. */
 export function releaseStorageLocked(node: Node, slot: SlotIndex, word: number): void {
-  const payload = W.payloadOf(word);
   bumpSequenceLocked(node, slot);
+  giveBackLocked(node, slot, word);
+}
+
+/** The slot names something else by now, and its sequence has moved since. */
+function giveBackLocked(node: Node, slot: SlotIndex, word: number): void {
+  const payload = W.payloadOf(word);
   switch (W.tagOf(word)) {
     case W.SLOT_OBJECT:
       zsFreeLocked(node, payload, slot);
@@ -47,8 +49,8 @@ export function releaseStorageLocked(node: Node, slot: SlotIndex, word: number):
 
 /** Slot and storage both go. `word` is the slot's, for a caller that has it already. */
 export function dropSlotLocked(node: Node, slot: SlotIndex, word = slotWordLocked(node, slot)): void {
-  releaseStorageLocked(node, slot, word);
   freeSlotLocked(node, slot);
+  giveBackLocked(node, slot, word);
 }
 
 /** Puts a new backend behind a slot that has none, or is in flight. */
