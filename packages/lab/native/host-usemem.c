@@ -108,7 +108,13 @@ static void run(enum phase phase, const char *name) {
   double begin = now_us();
   pthread_barrier_wait(&control->barrier);
   pthread_barrier_wait(&control->barrier);
-  printf("{\"phase\":\"%s\",\"us\":%.1f}\n", name, now_us() - begin);
+  double us = now_us() - begin;
+  if (control->wrong) {
+    fprintf(stderr, "host-usemem: wrong word\n");
+    is_ending = 1;
+    exit(WRONG_ANSWER_STATUS);
+  }
+  printf("{\"phase\":\"%s\",\"us\":%.1f}\n", name, us);
   fflush(stdout);
 }
 
@@ -133,11 +139,6 @@ int main(int argc, char **argv) {
     if (strcmp(line, "write\n") == 0) run(PHASE_WRITE, "write");
     else if (strcmp(line, "verify\n") == 0) run(PHASE_VERIFY, "verify");
     else if (strcmp(line, "free\n") == 0) run(PHASE_FREE, "free");
-    if (control->wrong) {
-      fprintf(stderr, "host-usemem: wrong word\n");
-      is_ending = 1;
-      exit(WRONG_ANSWER_STATUS);
-    }
   }
   is_ending = 1;
   control->phase = PHASE_END;

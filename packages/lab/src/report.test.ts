@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import { describe, it } from 'node:test';
 import { commitHere, machineHere } from './machine.ts';
 import { mib, type Report, Results, reportJson, reportTable } from './report.ts';
-import { spreadOf } from './stats.ts';
+import { medianInterval, spreadOf } from './stats.ts';
 
 function sampleReport(): Report {
   const results = new Results();
@@ -54,6 +54,18 @@ describe('a report as JSON', () => {
   it('says why a column is missing', () => {
     const absent = parsed.rows.find((each: { metric: string }) => each.metric === 'absent');
     assert.deepEqual(absent, { column: 'redis', metric: 'absent', reason: 'redis-server is not installed' });
+  });
+});
+
+describe('a ratio with an interval', () => {
+  const results = new Results();
+  results.ratio('free', medianInterval([0.987654, 1, 1.01, 1.02, 1.03, 1.04]), { atMost: 1.01 });
+  const report: Report = { name: 's4', machine: machineHere(), commit: 'abc', ...results.outcome() };
+
+  it('keeps both ends, rounded, and shows them beside the median', () => {
+    const [row] = JSON.parse(reportJson(report)).rows;
+    assert.deepEqual([row.median, row.low95, row.high95, row.samples], [1.015, 0.9877, 1.04, 6]);
+    assert.match(reportTable(report), /\| free +\| 1\.015 \(95 %: 0\.9877 – 1\.04\) \| 0\.9877 – 1\.04 \| 6/);
   });
 });
 

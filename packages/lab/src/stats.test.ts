@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { medianWithoutOutliers, pairedRatio, percentile, rounded, spreadOf } from './stats.ts';
+import { Xorshift32 } from './rng.ts';
+import { medianInterval, medianWithoutOutliers, pairedRatio, percentile, rounded, spreadOf } from './stats.ts';
 
 const sample = fc.double({ min: 0.001, max: 1e9, noNaN: true });
 
@@ -92,5 +93,41 @@ describe('percentile', () => {
     assert.deepEqual(values, [5, 1, 4, 2, 3]);
     assert.equal(percentile(Float64Array.of(9, 10, 100), 0.4), 10);
     assert.throws(() => percentile([], 0.5), RangeError);
+  });
+});
+
+describe('medianInterval', () => {
+  const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
+
+  it('has the ranks that tables of the binomial distribution give', () => {
+    for (const [count, low] of [
+      [6, 1],
+      [9, 2],
+      [10, 2],
+      [20, 6],
+      [25, 8],
+      [40, 14],
+      [100, 40],
+    ]) {
+      const { low95, high95 } = medianInterval(upTo(count).reverse());
+      assert.deepEqual([low95, high95], [low, count + 1 - low], `${count} samples`);
+    }
+  });
+
+  it('is all there is where the samples are too few', () => {
+    for (const count of [1, 2, 5]) {
+      const { low95, high95 } = medianInterval(upTo(count));
+      assert.deepEqual([low95, high95], [1, count]);
+    }
+  });
+
+  it('covers the true median about as often as it says', () => {
+    const rng = new Xorshift32(7);
+    let covered = 0;
+    for (let run = 0; run < 2000; run += 1) {
+      const { low95, high95 } = medianInterval(Array.from({ length: 15 }, () => rng.below(1_000_001)));
+      if (low95 <= 500_000 && high95 >= 500_000) covered += 1;
+    }
+    assert.ok(covered >= 1900 && covered <= 1980, `${covered} of 2000`);
   });
 });

@@ -8,11 +8,14 @@ import type { Results } from '../report.ts';
 import { medianInterval } from '../stats.ts';
 import { type QuireRound, QuireUsemem, type Stats } from '../usemem/quire-usemem.ts';
 
+/** One number of threads. */
 export interface PairSizes {
   readonly budgetBytes: number;
   readonly pages: number;
   readonly threads: number;
   readonly pairs: number;
+  /** Behind the names of the rows and ratios. */
+  readonly suffix: string;
 }
 
 export const VIRTUAL = 'quire';
@@ -60,21 +63,18 @@ async function startMode(name: string, virtual: boolean, sizes: PairSizes): Prom
 }
 
 function report(modes: readonly Mode[], sizes: PairSizes, results: Results): void {
+  const { suffix } = sizes;
   for (const { name, rounds } of modes) {
-    results.measured(name, 'usemem_throughput', 'MB/s', rounds.map(megabytesPerSecond(sizes)));
-    results.measured(
-      name,
-      'usemem_free',
-      'µs',
-      rounds.map(({ freeUs }) => freeUs),
-    );
+    const free = rounds.map(({ freeUs }) => freeUs);
+    results.measured(name, `usemem_throughput${suffix}`, 'MB/s', rounds.map(megabytesPerSecond(sizes)));
+    results.measured(name, `usemem_free${suffix}`, 'µs', free);
   }
-  for (const mode of modes) results.facts(mode.name, 'reclaim', reclaimOf(mode));
+  for (const mode of modes) results.facts(mode.name, `reclaim${suffix}`, reclaimOf(mode));
   const [virtual, direct] = modes.map(({ rounds }) => rounds);
   const throughput = virtual.map((round, pair) => direct[pair].writeUs / round.writeUs);
-  results.ratio('virtual_throughput', medianInterval(throughput), { atLeast: 0.99 });
+  results.ratio(`virtual_throughput${suffix}`, medianInterval(throughput), { atLeast: 0.99 });
   const free = virtual.map((round, pair) => round.freeUs / direct[pair].freeUs);
-  results.ratio('virtual_free', medianInterval(free), { atMost: 1.01 });
+  results.ratio(`virtual_free${suffix}`, medianInterval(free), { atMost: 1.01 });
 }
 
 function megabytesPerSecond(sizes: PairSizes): (round: QuireRound) => number {
