@@ -144,9 +144,14 @@ function objectByte(node: Node, head: Pfn, offset: number): number {
   return pfn * PAGE_BYTES + (offset & (PAGE_BYTES - 1));
 }
 
+/** Word 0 of an object. */
+export function objectWordAt(location: number): number {
+  return locationPfn(location) * PAGE_WORDS + (locationOffsetBytes(location) >> 2);
+}
+
 /** Word 1 of an object. One that starts 16 bytes before a frame's end has it in the same frame: headers never straddle. */
 function headerAtOf(location: number): number {
-  return locationPfn(location) * PAGE_WORDS + (locationOffsetBytes(location) >> 2) + 1;
+  return objectWordAt(location) + 1;
 }
 
 function lengthOf(header: number): number {
