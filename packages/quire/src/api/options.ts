@@ -97,7 +97,7 @@ export function resolveOptions(options: QuireOptions): ResolvedOptions {
     files: resolveFileOptions(options.files),
     compaction: resolveCompaction(options.compaction),
     pressure: resolveTriggers(options.pressure),
-    virtual: resolveVirtual(options.virtual, tiers.file !== undefined),
+    virtual: resolveVirtual(options.virtual, tiers.swapFiles.length > 0),
   };
 }
 

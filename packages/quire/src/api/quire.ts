@@ -45,6 +45,7 @@ import type { FileFlags } from './file-flags.ts';
 import { FileHost } from './file-host.ts';
 import { Group, type GroupOptions } from './group.ts';
 import { type MapPlace, openByteMap, openMap } from './map-opener.ts';
+import { type QuireOptions, type ResolvedOptions, resolveOptions, resolveTier, type TierOptions } from './options.ts';
 import {
   type PressureEvent,
   type PressureTrigger,
@@ -52,7 +53,6 @@ import {
   resolveTriggers,
   stallClockUs,
 } from './pressure-watch.ts';
-import { type QuireOptions, type ResolvedOptions, resolveOptions, resolveTier, type TierOptions } from './options.ts';
 import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { collectStats, type QuireStats } from './stats.ts';
@@ -344,7 +344,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    * Adds a tier while the instance runs, as swapon(8): a file, or the compressed tier when that is off. Resolves with its
    * name, which `swapoff` and `stats().tiers` know it by. For the thread that opened the instance; the others use the
    * tier from then on. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE (eight files are in use), ERR_QUIRE_IO (the file
-   * cannot be made), ERR_QUIRE_UNSUPPORTED (an attached thread).
+   * cannot be made), ERR_QUIRE_UNSUPPORTED (an attached thread, `virtual: false`).
    */
   async swapon(tier: TierOptions): Promise<string> {
     this.checkOpen();
@@ -383,6 +383,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
 
   /** Descriptors that an attached worker opens are closed when it ends, so tiers are the owner's business. */
   private ownParts(what: string): OwnedParts {
+    if (!this.memory.nodes[0].isVirtual) throw new QuireError('ERR_QUIRE_UNSUPPORTED', `${what} in direct mode`);
     if (this.owns !== undefined) return this.owns;
     throw new QuireError('ERR_QUIRE_UNSUPPORTED', `${what} is for the thread that opened the instance`);
   }
@@ -390,12 +391,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   /** Gauges and counters of the whole instance, under their /proc/vmstat names. */
   stats(): QuireStats {
     this.checkOpen();
-    return collectStats(
-      this.memory.nodes,
-      this.sharedHandle.budgetBytes,
-      this.meter.read(),
-      this.owns?.tiers.paths,
-    );
+    return collectStats(this.memory.nodes, this.sharedHandle.budgetBytes, this.meter.read(), this.owns?.tiers.paths);
   }
 
   /** Lets inline daemons (`threads: 0`) work; with daemon threads it does nothing. */

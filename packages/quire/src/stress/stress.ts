@@ -82,7 +82,7 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   const cells = new CellWork(quire, plan, shared, values, random, counts);
   const keys = new KeyWork(quire, plan, shared, values, random, counts);
   const fileCells = await FileCells.open(quire, plan, shared, values, random, counts);
-  const tiers = new TierSwitch(quire, random, Math.floor(options.budgetBytes * DATA_SHARE * FILE_SHARE), counts);
+  const tiers = virtual ? new TierSwitch(quire, random, Math.floor(dataBytes * FILE_SHARE), counts) : undefined;
   const { reports, runSeconds, failures: ofTiers } = await work(plan, quire, buffer, shared, tiers);
   const failures = reports.flatMap((report) =>
     report.failure === undefined ? [] : [`worker ${report.index}: ${report.failure}`],
@@ -118,7 +118,7 @@ async function work(
   quire: Quire,
   buffer: SharedArrayBuffer,
   shared: SharedState,
-  tiers: TierSwitch,
+  tiers: TierSwitch | undefined,
 ): Promise<{ reports: WorkerReport[]; runSeconds: number; failures: string[] }> {
   const done = Array.from({ length: plan.workers }, (_, index) =>
     startWorker({ plan, index, handle: quire.handle, shared: buffer }),
@@ -126,11 +126,11 @@ async function work(
   const all = Promise.all(done);
   while (Atomics.load(shared.control, 1) < plan.workers && Atomics.load(shared.control, 0) !== 2) await sleep(20);
   const start = performance.now();
-  const switched = tiers.run(() => Atomics.load(shared.control, 0) !== 2);
+  const switched = tiers?.run(() => Atomics.load(shared.control, 0) !== 2);
   while (performance.now() - start < plan.seconds * 1000 && Atomics.load(shared.control, 0) !== 2) await sleep(50);
   Atomics.store(shared.control, 0, 2);
   const reports = await all;
-  return { reports, runSeconds: (performance.now() - start) / 1000, failures: await switched };
+  return { reports, runSeconds: (performance.now() - start) / 1000, failures: (await switched) ?? [] };
 }
 
 function startWorker(start: WorkerStart): Promise<WorkerReport> {

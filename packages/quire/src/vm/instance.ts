@@ -33,7 +33,6 @@ export function formatInstance(
   kernel: KernelFactory,
   shape: InstanceShape,
 ): Node[] {
-  assert(shape.isVirtual !== false || shape.fileBytes === 0, 'direct mode has no file tier', shape.fileBytes);
   for (let i = 0; i < memories.length; i++) formatNode(memories[i], i, memories.length, shape.isVirtual);
   const nodes = viewNodes(memories, kernel);
   for (const node of nodes) {
