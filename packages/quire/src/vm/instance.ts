@@ -4,7 +4,6 @@
  */
 import * as L from '../arena/layout.ts';
 import { formatNode, Node } from '../arena/node.ts';
-import { assert } from '../base/assert.ts';
 import type { Kernel } from '../codec/kernel.ts';
 import { formatBuddy } from '../page-alloc/buddy.ts';
 import { watermarksFor } from '../page-alloc/watermarks.ts';
