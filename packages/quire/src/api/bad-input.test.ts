@@ -1,6 +1,7 @@
 /** Every public call with arguments it must refuse: the documented code, thrown or rejected, and nothing changed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { QuireErrorCode } from '../base/errors.ts';
 import { parseBytes } from '../base/units.ts';
 import type { QuireOptions } from './options.ts';
 import { Quire, type QuireHandle, type RegionOptions } from './quire.ts';
@@ -27,6 +28,19 @@ function badFileOptions(): [string, unknown, typeof INVALID | typeof RANGE][] {
     ...[null, Number.NaN, -1, 1.5, 'much', {}].map((value) => ['readaheadBytes', value, INVALID] as const),
     ['readaheadBytes', '1GiB', RANGE],
   ] as [string, unknown, typeof INVALID | typeof RANGE][];
+}
+
+function badFileTiers(): [string, unknown[], QuireErrorCode][] {
+  return [
+    ['nine file tiers', Array.from({ length: 9 }, () => ({ tier: 'file' })), RANGE],
+    ...[0.5, '1', null, Number.NaN].map((priority): [string, unknown[], QuireErrorCode] => [
+      `priority ${priority}`,
+      [{ tier: 'file', priority }],
+      INVALID,
+    ]),
+    ['priority −1', [{ tier: 'file', priority: -1 }], RANGE],
+    ['priority 2^15', [{ tier: 'file', priority: 2 ** 15 }], RANGE],
+  ];
 }
 
 function openSmall(options: Partial<QuireOptions> = {}): Promise<Quire> {
@@ -64,21 +78,7 @@ describe('bad input', () => {
         call: open({ budget, swap: [{ tier: 'file' }, { tier: 'compressed' }] }),
         code: INVALID,
       },
-      {
-        what: 'nine file tiers',
-        call: open({ budget, swap: Array.from({ length: 9 }, () => ({ tier: 'file' as const })) }),
-        code: RANGE,
-      },
-      ...[0.5, '1', null, Number.NaN].map(
-        (priority) =>
-          ({
-            what: `priority ${priority}`,
-            call: open({ budget, swap: [{ tier: 'file', priority: priority as number }] }),
-            code: INVALID,
-          }) as const,
-      ),
-      { what: 'priority −1', call: open({ budget, swap: [{ tier: 'file', priority: -1 }] }), code: RANGE },
-      { what: 'priority 2^15', call: open({ budget, swap: [{ tier: 'file', priority: 2 ** 15 }] }), code: RANGE },
+      ...badFileTiers().map(([what, swap, code]) => ({ what, call: open({ budget, swap }), code }) as const),
       {
         what: 'codec zstd',
         call: open({ budget, swap: [{ tier: 'compressed', codec: 'zstd' }] }),

@@ -3,7 +3,6 @@ import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
-import type { Node } from '../arena/node.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, parseBytes } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
@@ -24,7 +23,7 @@ import { StallMeter } from '../reclaim/pressure.ts';
 import { poolShare } from '../swap/tiers.ts';
 import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
-import { formatInstance, viewNodes } from '../vm/instance.ts';
+import { formatInstance } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
 import { giveIoBlock, takeIoBlock } from '../vm/io-block.ts';
 import { Memory } from '../vm/memory.ts';
@@ -45,14 +44,9 @@ import type { FileFlags } from './file-flags.ts';
 import { FileHost } from './file-host.ts';
 import { Group, type GroupOptions } from './group.ts';
 import { type MapPlace, openByteMap, openMap } from './map-opener.ts';
-import { type QuireOptions, type ResolvedOptions, resolveOptions, resolveTier, type TierOptions } from './options.ts';
-import {
-  type PressureEvent,
-  type PressureTrigger,
-  PressureWatch,
-  resolveTriggers,
-  stallClockUs,
-} from './pressure-watch.ts';
+import { areasFor, makeMemories, viewHandle } from './node-memories.ts';
+import { type QuireOptions, type ResolvedOptions, resolveOptions, type TierOptions } from './options.ts';
+import { type PressureEvent, type PressureTrigger, PressureWatch, stallClockUs } from './pressure-watch.ts';
 import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { collectStats, type QuireStats } from './stats.ts';
@@ -184,8 +178,8 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
         hasSwap,
         poolShare: poolShare(shape.compressed, swapFiles.length > 0),
         kcompressd: shape.threads,
-        areas: areasFor(shape),
         isVirtual: shape.virtual,
+        areas: areasFor(shape, FILE_DAEMONS.length),
       });
       setDirtyLimits(nodes, shape.files);
       setCompaction(nodes, shape.compaction);
@@ -348,19 +342,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    */
   async swapon(tier: TierOptions): Promise<string> {
     this.checkOpen();
-    const { tiers } = this.ownParts('swapon');
-    const resolved = resolveTier(tier, this.sharedHandle.budgetBytes);
-    if (resolved === 'compressed') {
-      tiers.addPool();
-      return resolved;
-    }
-    const opened = openSwapFiles([resolved]);
-    try {
-      return tiers.add(opened[0]);
-    } catch (error) {
-      closeSwapFiles(opened);
-      throw error;
-    }
+    return this.ownParts('swapon').tiers.on(tier, this.sharedHandle.budgetBytes);
   }
 
   /**
@@ -376,9 +358,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    */
   async swapoff(tier: string, options: SwapoffOptions = {}): Promise<SwapoffProgress> {
     this.checkOpen();
-    const { tiers } = this.ownParts('swapoff');
-    if (typeof tier !== 'string') throw invalidArg('tier', 'the name of a tier', tier);
-    return tiers.off(tier, checkSwapoff(options));
+    return this.ownParts('swapoff').tiers.off(tier, options);
   }
 
   /** Descriptors that an attached worker opens are closed when it ends, so tiers are the owner's business. */
@@ -507,55 +487,7 @@ interface OwnedParts {
   readonly tiers: SwapTiers;
 }
 
-/** Views of the nodes that a handle names. Throws ERR_QUIRE_INVALID_ARG for anything that is none. */
-function viewHandle(handle: QuireHandle): Node[] {
-  try {
-    const memories = [...handle.memories];
-    if (memories.length === 0) throw new TypeError('no memories');
-    if (!Number.isInteger(handle.readaheadBytes) || typeof handle.channel !== 'string') {
-      throw new TypeError('nothing about files');
-    }
-    resolveTriggers(handle.pressure);
-    return viewNodes(memories, (memory) => instantiateKernel(handle.module, memory));
-  } catch (error) {
-    throw Object.assign(invalidArg('handle', "the 'handle' of an open Quire", handle), { cause: error });
-  }
-}
-
-/** As few nodes as hold the budget, all the same size. */
-function makeMemories(budgetBytes: number): WebAssembly.Memory[] {
-  const count = Math.ceil(budgetBytes / L.NODE_BYTES_MAX);
-  if (count > L.NODES_MAX) throw outOfRange('budget', `at most ${L.NODES_MAX * L.NODE_BYTES_MAX}`, budgetBytes);
-  const pages = Math.floor(budgetBytes / count / 65_536);
-  try {
-    return Array.from(
-      { length: count },
-      () => new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true }),
-    );
-  } catch (error) {
-    throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the machine refuses the memory of the budget', { cause: error });
-  }
-}
-
-/**
- * Areas set aside: the owner, the daemons, those that files will need, and some for attached threads as the budget allows
- * (an area is 128 KiB).
- */
-function areasFor(shape: ResolvedOptions): number {
-  const spare = Math.max(1, Math.min(8, Math.floor(shape.budgetBytes / (64 * 128 * 1024))));
-  return 1 + shape.threads + (shape.threads > 0 ? FILE_DAEMONS.length : 0) + spare;
-}
-
 function checkAccess(access: unknown): Access | undefined {
   if (access === undefined || ACCESS_HINTS.some((hint) => hint === access)) return access as Access | undefined;
   throw invalidArg('access', "'auto', 'sequential' or 'random'", access);
-}
-
-function checkSwapoff(options: unknown): SwapoffOptions {
-  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
-  const { signal, onProgress } = options as Record<string, unknown>;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArg('signal', 'an AbortSignal', signal);
-  if (onProgress !== undefined && typeof onProgress !== 'function')
-    throw invalidArg('onProgress', 'a function', onProgress);
-  return options as SwapoffOptions;
 }

@@ -26,7 +26,7 @@ import {
   tierName,
 } from '../swap/tiers.ts';
 import type { Memory } from '../vm/memory.ts';
-import type { ResolvedFileTier } from './options.ts';
+import { type ResolvedFileTier, resolveTier, type TierOptions } from './options.ts';
 
 export interface SwapoffProgress {
   /** Pages that were in the tier at the start, and that have left it, freed ones included. */
@@ -108,15 +108,32 @@ export class SwapTiers {
   }
 
   /** Throws ERR_QUIRE_INVALID_ARG when it is on or being emptied. */
-  addPool(): void {
+  private addPool(): void {
     if (Atomics.compareExchange(this.home, L.H_POOL_STATE, POOL_OFF, POOL_ON) !== POOL_OFF)
       throw new QuireError('ERR_QUIRE_INVALID_ARG', 'the compressed tier is in use');
     setPoolShare(this.memory.nodes);
   }
 
-  /** Empties the tier and takes it out of use. Errors: `Quire.swapoff`. */
+  /** `Quire.swapon`. */
+  on(tier: TierOptions, budgetBytes: number): string {
+    const resolved = resolveTier(tier, budgetBytes);
+    if (resolved === 'compressed') {
+      this.addPool();
+      return resolved;
+    }
+    const opened = openSwapFiles([resolved]);
+    try {
+      return this.add(opened[0]);
+    } catch (error) {
+      closeSwapFiles(opened);
+      throw error;
+    }
+  }
+
+  /** `Quire.swapoff`. */
   off(name: string, options: SwapoffOptions): Promise<SwapoffProgress> {
-    const running = this.begin(name, options).finally(() => this.running.delete(running));
+    if (typeof name !== 'string') throw invalidArg('tier', 'the name of a tier', name);
+    const running = this.begin(name, checkSwapoff(options)).finally(() => this.running.delete(running));
     this.running.add(running);
     return running;
   }
@@ -283,4 +300,13 @@ function noRoom(name: string): QuireError {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function checkSwapoff(options: unknown): SwapoffOptions {
+  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
+  const { signal, onProgress } = options as Record<string, unknown>;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArg('signal', 'an AbortSignal', signal);
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw invalidArg('onProgress', 'a function', onProgress);
+  return options as SwapoffOptions;
 }
