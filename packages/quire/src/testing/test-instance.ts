@@ -2,6 +2,7 @@
  * A small instance without daemons: the core as one thread drives it, step by step. `join` gives a further thread's view of the same memories, so that one test can
  * play several threads.
  */
+import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import type { Device } from '../base/port.ts';
 import { MIB, type Pfn } from '../base/units.ts';
@@ -35,6 +36,8 @@ export interface TestShape {
   readonly areas?: number;
   /** Default true. False: direct mode (swap/direct-entry.ts). */
   readonly isVirtual?: boolean;
+  /** Slots of each node, default as many as there may be. */
+  readonly slots?: number;
 }
 
 /** One thread's view. */
@@ -89,6 +92,7 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
     areas: shape.areas ?? 3,
     isVirtual: shape.isVirtual ?? true,
   });
+  if (shape.slots !== undefined) for (const node of nodes) node.words[L.H_SLOTS_MAX] = shape.slots;
   const thread = attachThread(nodes);
   if (fileBytes > 0) addDevice(nodes, -1, fileBytes, 0);
   const memory = new Memory(nodes, device);

@@ -227,6 +227,23 @@ const SCENARIOS: readonly Scenario[] = [
     reaches: ['zswpout', 'zswpin', 'swap_full'],
   },
   {
+    name: 'few slots: clean copies give theirs up',
+    shape: { bytes: 4 * MIB, kcompressd: 1, slots: 600 },
+    coldPages: 2000,
+    mayFill: true,
+    runs: 12,
+    reaches: ['zswpout', 'zswpin', 'swap_clean_copies', 'swap_cache_reclaimed', 'swap_full'],
+  },
+  {
+    name: 'few slots, units',
+    shape: { bytes: 4 * MIB, slots: 600 },
+    coldPages: 2000,
+    access: 'sequential',
+    mayFill: true,
+    runs: 8,
+    reaches: [...UNITS, 'swap_cache_reclaimed', 'swap_full'],
+  },
+  {
     name: 'more data than room and file',
     shape: { bytes: 2 * MIB, areas: 2, fileBytes: MIB, poolShare: 0.2 },
     coldPages: 6000,
