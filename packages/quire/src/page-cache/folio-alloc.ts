@@ -34,7 +34,10 @@ export function takeChargedFolio(memory: Memory, n: number, region: number, orde
   for (let attempt = 0; attempt < CHARGE_TRIES_MAX; attempt++) {
     let wanted = orderWanted;
     while (wanted > 0 && !hasGroupRoom(node, group, 1 << wanted)) wanted--;
-    if (wanted === 0 && !hasGroupRoom(node, group, 1)) needGroupRoom(memory, group, 1);
+    if (!hasGroupRoom(node, group, 1 << wanted)) {
+      needGroupRoom(memory, group, 1);
+      continue;
+    }
     const pfn = takeFolio(memory, n, wanted, 0);
     node.lock();
     const isCharged = tryChargePages(node, group, 1 << allocatedOrder.value);
