@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { RegionSpace } from '../vm/region-space.ts';
 import { runEpisode, SimulationFailure } from './simulation.ts';
-import { breakAtomics, inFrameArray, isGeneration, isSequence, oneIn } from './testing/broken-core.ts';
+import { breakAtomics, inFrameArray, isGeneration, isGroupCount, isSequence, oneIn } from './testing/broken-core.ts';
 
 const FIRST_SEED = 401;
 /** The rarest of these shows in one episode of thirty: 200 in a row without it would be chance of one in a thousand. */
@@ -56,6 +56,11 @@ test('found: a dropped clean copy stays noted in the frame', async () => {
 test('found: one store in 1,000 to a page table or slot table is lost', async () => {
   const now = oneIn(1000);
   await findsWithin(breakAtomics('store', (at, _value, geometry) => at >= geometry.firstFree * 1024 && now()));
+});
+
+test('found: one in 500 pages or slots that a group gives back stays charged', async () => {
+  const now = oneIn(500);
+  await findsWithin(breakAtomics('sub', (at) => isGroupCount(at) && now()));
 });
 
 test('found: every optimistic read counts as true', async () => {

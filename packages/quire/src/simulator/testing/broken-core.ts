@@ -38,6 +38,13 @@ export function isGeneration(at: number): boolean {
   return region >= 0 && region < L.REGIONS_MAX * L.REGION_WORDS && region % L.REGION_WORDS === L.R_GENERATION;
 }
 
+/** Is `at` a count of pages of a group, in memory or swapped? */
+export function isGroupCount(at: number): boolean {
+  const word = (at - L.GROUPS_AT) % L.GROUP_WORDS;
+  const isGroup = at >= L.GROUPS_AT && at < L.GROUPS_AT + L.GROUPS_MAX * L.GROUP_WORDS;
+  return isGroup && (word === L.G_PAGES || word === L.G_SWAP_PAGES);
+}
+
 /** True for one call in `every`. */
 export function oneIn(every: number): () => boolean {
   let calls = 0;
