@@ -1,10 +1,13 @@
 /**
- * The lab's one door behind Quire's public API, for five things a benchmark has to see or do and no program should:
+/**
+ * The lab's one door behind Quire's public API, for six things a benchmark has to see or do and no program should:
  * take single frames, as page tables of a kernel would (S1's fragmentation), look at the orders of a file's folios,
- * switch the naive walk of S2 on, count the bytes of the swap table (S3), and the loads of its words (S4). Shapes are what is used of the built modules, which are imported by address.
+ * switch the naive walk of S2 on, count the bytes of the swap table (S3) and the loads of its words (S4), and put a recorder
+ * between a map and its regions (`lab policy`). Shapes are what is used of the built modules, which are imported by address.
  */
 import { DESCRIPTOR, ENTRY, LoadCounter, ROOT, SEQUENCE, SLOT_WORD, type TableLoads } from './load-counter.ts';
-import type { QuireFile, QuireInstance } from './quire.ts';
+import type { PageSpace } from './policy/recording.ts';
+import type { QuireFile, QuireInstance, QuireRegion } from './quire.ts';
 
 interface Node {
   /** Replaced while loads are counted. */
@@ -68,7 +71,26 @@ interface Layout {
   readonly H_SLOTS_MAX: number;
 }
 
+/** Words of a map's control block (map/control.ts takes no fewer). */
+const MAP_CONTROL_WORDS = 256;
+
+/** What `lab policy` uses of map/page-map.ts. */
+export interface InnerMap {
+  get(key: Uint8Array): Uint8Array | undefined;
+  set(key: Uint8Array, value: Uint8Array, expiresAtMs: number): boolean;
+  reap(limit: number): number;
+}
+
+export type InnerMapSpaces = Readonly<Record<'index' | 'heap' | 'meta', PageSpace<unknown>>>;
+
 interface Modules extends Layout {
+  readonly PageMap: {
+    create(
+      spaces: InnerMapSpaces,
+      control: Int32Array,
+      options: { readonly now: () => number; readonly seed: number },
+    ): InnerMap;
+  };
   readonly takeIoBlock: (memory: Memory, order: number) => { pfn: number };
   readonly giveIoBlock: (memory: Memory, pfn: number) => void;
   readonly nextLeafChunk: (node: Node, region: number, from: number, end: number) => number;
@@ -84,6 +106,7 @@ const MODULES = [
   'arena/pte.js',
   'page-cache/file-space.js',
   'arena/layout.js',
+  'map/page-map.js',
 ] as const;
 const CHUNK_PAGES = 512;
 const CHUNKS_MAX = 2 ** 24;
@@ -215,4 +238,17 @@ export class QuireInternals {
     if (typeof inside.position !== 'number') throw new Error('the file has no position to set');
     inside.position = 0;
   }
+
+  spaceOf(region: QuireRegion): PageSpace<unknown> {
+    return (region as unknown as { readonly space: PageSpace<unknown> }).space;
+  }
+
+  /** An empty map in these spaces, as `quire.map` makes it in regions of its own. `now`: ms, for lifetimes. */
+  createMap(spaces: InnerMapSpaces, now: () => number, seed: number): InnerMap {
+    return this.#modules.PageMap.create(spaces, sharedWords(MAP_CONTROL_WORDS), { now, seed });
+  }
+}
+
+function sharedWords(count: number): Int32Array {
+  return new Int32Array(new SharedArrayBuffer(count * 4));
 }

@@ -3,6 +3,7 @@ import type { Benchmark } from './benchmark.ts';
 import { budget } from './budget/budget.ts';
 import { file } from './file/file.ts';
 import { map } from './map/map.ts';
+import { policy } from './policy/policy.ts';
 import { s1 } from './s1/s1.ts';
 import { s2 } from './s2/s2.ts';
 import { s3 } from './s3/s3.ts';
@@ -10,4 +11,4 @@ import { s4 } from './s4/s4.ts';
 import { server } from './server/server.ts';
 import { swap } from './swap/swap.ts';
 
-export const benchmarks: readonly Benchmark[] = [swap, map, server, budget, file, s1, s2, s3, s4];
+export const benchmarks: readonly Benchmark[] = [swap, map, server, budget, file, s1, s2, s3, s4, policy];

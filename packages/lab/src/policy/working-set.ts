@@ -1,0 +1,152 @@
+/**
+ * Quire's own replacement, as the core does it (quire/src/reclaim/lru.ts, policy.ts, working-set.ts, swap/swap-out.ts),
+ * over numbers of pages instead of frames. All it learns of a use of a resident page is one touch mark. A page that is
+ * missed is read in passing first; only a touch soon after another brings it in.
+ *
+ *     active-inactive    new and refaulted pages to the inactive head; the tail of inactive is looked at, active's only
+ *                        while inactive is the shorter one
+ *     s3-fifo            new pages to the small queue, refaulted ones to the main one; the small queue's tail is looked
+ *                        at while it is longer than a tenth, else the main one's; no page goes back to the small queue
+ *
+ * Reclaim starts after the event that took the last frame, as kswapd does below its watermark, and takes a batch. A replay of one trace
+ * through this and through the core must come to the same decisions: working-set.core.test.ts.
+ */
+import { Links, NO_PAGE, PageList } from './page-list.ts';
+import type { Frames, Replacement } from './replay.ts';
+import { kindOf, REPLACE, type Trace } from './trace.ts';
+
+/** Buckets that memory is long, in shadow bytes (reclaim/working-set.ts). */
+const BUCKETS = 64;
+/** Pages direct reclaim takes at a time (COMPRESS_BATCH), and looks at for each. */
+const BATCH = 16;
+const SCANNED_PER_PAGE = 4;
+const SMALL_DIVISOR = 10;
+/** Every page is brought in when it is missed: a window that nothing lies outside of. */
+export const ALWAYS = 256;
+
+export type ListPolicy = 'active-inactive' | 's3-fifo';
+
+export interface WorkingSetOptions {
+  readonly policy: ListPolicy;
+  /** Frames of memory, of which the resident pages have only a part: what an age bucket is a 64th of. */
+  readonly memoryFrames: number;
+  /** Buckets within which a second touch brings a page in (PROMOTE_BUCKETS); ALWAYS for every touch. */
+  readonly promoteBuckets: number;
+}
+
+export function createWorkingSet(frames: Frames, trace: Trace, options: WorkingSetOptions): Replacement {
+  return new WorkingSet(frames, trace, options);
+}
+
+class WorkingSet implements Replacement {
+  readonly #frames: Frames;
+  readonly #events: Int32Array;
+  readonly #options: WorkingSetOptions;
+  readonly #inactive: PageList;
+  readonly #active: PageList;
+  readonly #touched: Uint8Array;
+  readonly #shadows: Uint8Array;
+  #age = 0;
+
+  constructor(frames: Frames, trace: Trace, options: WorkingSetOptions) {
+    this.#frames = frames;
+    this.#events = trace.events;
+    this.#options = options;
+    const links = new Links(trace.pages);
+    this.#inactive = new PageList(links, 1);
+    this.#active = new PageList(links, 2);
+    this.#touched = new Uint8Array(trace.pages);
+    this.#shadows = new Uint8Array(trace.pages);
+  }
+
+  used(page: number): void {
+    this.#touched[page] = 1;
+  }
+
+  readMiss(page: number): boolean {
+    const bucket = this.#bucket();
+    const shadow = this.#shadows[page];
+    this.#age += 1;
+    this.#shadows[page] = bucket;
+    if (this.#options.promoteBuckets !== ALWAYS && !isWithin(bucket, shadow, this.#options.promoteBuckets))
+      return false;
+    this.#bringIn(page, shadow, 1);
+    return true;
+  }
+
+  writeMiss(page: number, isBorn: boolean, event: number): void {
+    const shadow = this.#shadows[page];
+    this.#shadows[page] = 0; // its slot is given up
+    const isWhole = kindOf(this.#events[event]) === REPLACE;
+    this.#bringIn(page, isBorn ? 0 : shadow, isBorn || isWhole ? 0 : 1);
+  }
+
+  freed(page: number, isResident: boolean): void {
+    this.#shadows[page] = 0;
+    if (isResident) (this.#inactive.has(page) ? this.#inactive : this.#active).remove(page);
+  }
+
+  #bringIn(page: number, shadow: number, touched: number): void {
+    this.#frames.take(page);
+    this.#touched[page] = touched;
+    const isRefault = this.#options.policy === 's3-fifo' && isWithin(this.#bucket(), shadow, BUCKETS);
+    (isRefault ? this.#active : this.#inactive).addHead(page);
+  }
+
+  /** Each round takes touch marks back, so the third finds a page at the latest. */
+  settle(): void {
+    for (let round = 0; this.#frames.isFull; round++) {
+      if (round > this.#frames.capacity) throw new Error('reclaim makes no progress');
+      this.#reclaim();
+    }
+  }
+
+  #reclaim(): void {
+    if (this.#options.policy === 'active-inactive') this.#refill(BATCH * 2);
+    let gained = 0;
+    for (let scanned = 0; scanned < BATCH * SCANNED_PER_PAGE && gained < BATCH; scanned++) {
+      const list = this.#nextList();
+      const page = list.tail;
+      if (page === NO_PAGE) return;
+      list.remove(page);
+      if (this.#touched[page] !== 0) {
+        this.#touched[page] = 0;
+        this.#active.addHead(page);
+      } else {
+        this.#evict(page);
+        gained += 1;
+      }
+    }
+  }
+
+  #nextList(): PageList {
+    if (this.#options.policy === 'active-inactive') return this.#inactive;
+    const isSmallLong = this.#inactive.size * SMALL_DIVISOR >= this.#inactive.size + this.#active.size;
+    return isSmallLong ? this.#inactive : this.#active;
+  }
+
+  #refill(limit: number): void {
+    for (let moved = 0; moved < limit && this.#inactive.size < this.#active.size; moved++) {
+      const page = this.#active.tail;
+      this.#active.remove(page);
+      const wasTouched = this.#touched[page] !== 0;
+      this.#touched[page] = 0;
+      (wasTouched ? this.#active : this.#inactive).addHead(page);
+    }
+  }
+
+  #evict(page: number): void {
+    this.#frames.evict(page);
+    this.#age += 1;
+    this.#shadows[page] = this.#bucket();
+  }
+
+  #bucket(): number {
+    const bucket = Math.floor(this.#age / (this.#options.memoryFrames / BUCKETS)) & 0xff;
+    return bucket === 0 ? 1 : bucket;
+  }
+}
+
+function isWithin(bucketNow: number, shadow: number, buckets: number): boolean {
+  return shadow !== 0 && ((bucketNow - shadow) & 0xff) < buckets;
+}
