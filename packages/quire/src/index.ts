@@ -23,5 +23,6 @@ export { type ByteMap, KEEP_EXPIRY } from './map/byte-map.ts';
 export type { PageMap } from './map/page-map.ts';
 export type { PageMapOptions } from './map/page-map-options.ts';
 export { type MapKey, QuireMap, type QuireMapOptions, type SetOptions } from './map/quire-map.ts';
+export type { ReclaimPolicyName } from './reclaim/policy.ts';
 export type { Pressure, PressureLine } from './reclaim/pressure.ts';
 export type { Access } from './vm/access.ts';

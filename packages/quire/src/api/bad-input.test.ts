@@ -104,6 +104,9 @@ describe('bad input', () => {
         (compaction) =>
           ({ what: `compaction ${String(compaction)}`, call: open({ budget, compaction }), code: INVALID }) as const,
       ),
+      ...[null, 5, '', 'S3-FIFO', {}, true].map(
+        (reclaim) => ({ what: `reclaim ${String(reclaim)}`, call: open({ budget, reclaim }), code: INVALID }) as const,
+      ),
       ...[5, 'x', []].map(
         (files) => ({ what: `files ${String(files)}`, call: open({ budget, files }), code: INVALID }) as const,
       ),

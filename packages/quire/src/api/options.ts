@@ -4,6 +4,7 @@ import { DEVICES_MAX } from '../arena/layout.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { formatBytes, MIB, parseBytes } from '../base/units.ts';
 import type { CompactionPolicy } from '../compaction/policy.ts';
+import { RECLAIM_POLICIES, type ReclaimPolicyName } from '../reclaim/policy.ts';
 import { type FileOptions, type ResolvedFileOptions, resolveCompaction, resolveFileOptions } from './file-options.ts';
 import { type PressureTrigger, resolveTriggers } from './pressure-watch.ts';
 
@@ -52,6 +53,11 @@ export interface QuireOptions {
    * slots between them. Then there are no clean copies and no file tier (ERR_QUIRE_UNSUPPORTED). Experimental.
    */
   readonly virtual?: boolean;
+  /**
+   * Which page is given up when memory is short. 'active-inactive' (default): two lists, as Linux has them. 's3-fifo': a
+   * small queue that filters what is used once, and a main one (Yang et al., SOSP 2023).
+   */
+  readonly reclaim?: ReclaimPolicyName;
 }
 
 export interface ResolvedFileTier {
@@ -70,6 +76,7 @@ export interface ResolvedOptions {
   readonly compaction: CompactionPolicy;
   readonly pressure: readonly PressureTrigger[];
   readonly virtual: boolean;
+  readonly reclaim: ReclaimPolicyName;
 }
 
 /** Static tables, a few thread areas and a working set: less than this holds nothing useful. */
@@ -98,6 +105,7 @@ export function resolveOptions(options: QuireOptions): ResolvedOptions {
     compaction: resolveCompaction(options.compaction),
     pressure: resolveTriggers(options.pressure),
     virtual: resolveVirtual(options.virtual, tiers.swapFiles.length > 0),
+    reclaim: resolveReclaim(options.reclaim),
   };
 }
 
@@ -106,6 +114,13 @@ function resolveVirtual(virtual: unknown, hasFile: boolean): boolean {
   if (virtual !== false) throw invalidArg('virtual', 'a boolean', virtual);
   if (hasFile) throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a file tier needs the virtual layer');
   return false;
+}
+
+function resolveReclaim(policy: unknown): ReclaimPolicyName {
+  if (policy === undefined) return RECLAIM_POLICIES[0];
+  const found = RECLAIM_POLICIES.find((each) => each === policy);
+  if (found === undefined) throw invalidArg('reclaim', `one of '${RECLAIM_POLICIES.join("', '")}'`, policy);
+  return found;
 }
 
 function resolveBudget(budget: unknown): number {

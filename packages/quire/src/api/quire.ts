@@ -19,6 +19,7 @@ import { attachFiles } from '../page-cache/dirty-throttle.ts';
 import type { LeftDescriptors } from '../page-cache/inode.ts';
 import { groupOfRegion } from '../reclaim/group.ts';
 import { groupName } from '../reclaim/group-table.ts';
+import { setReclaimPolicy } from '../reclaim/policy.ts';
 import { StallMeter } from '../reclaim/pressure.ts';
 import { poolShare } from '../swap/tiers.ts';
 import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
@@ -183,6 +184,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       });
       setDirtyLimits(nodes, shape.files);
       setCompaction(nodes, shape.compaction);
+      setReclaimPolicy(nodes, shape.reclaim);
       const thread = attachThread(nodes);
       const memory = new Memory(nodes, new FileDevice(nodes[0].words));
       const tiers = new SwapTiers(memory, shape.compressed, () => memory.checkAlive());

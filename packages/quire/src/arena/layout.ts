@@ -93,6 +93,8 @@ export const H_WMARK_COPY = words(1);
 export const H_COMPACTION = words(1);
 /** 1: page-table entries say themselves where a swapped page is (swap/direct-entry.ts). */
 export const H_DIRECT = words(1);
+/** Which page is given up: a code of reclaim/policy.ts. */
+export const H_RECLAIM_POLICY = words(1);
 
 /* Words that change, grouped by who writes them. */
 export const H_LOCK = line();

@@ -17,7 +17,9 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 
 /** Buckets that the whole of memory is long: a byte covers four times the memory. */
-const BUCKETS = 64;
+export const MEMORY_BUCKETS = 64;
+/** Distance of a page without a shadow. */
+export const NO_DISTANCE = 256;
 /**
  * A touch within this many buckets promotes. Bringing a page in costs its decoding and, with the clean copy it keeps,
  * about two evictions, some 17 µs of two threads; a resident read saves about 1 µs. So only a page that is wanted
@@ -31,7 +33,7 @@ export function shadowByteAt(node: Node, slot: number): number {
 }
 
 export function ageBucket(node: Node): number {
-  const bucket = Math.floor((node.words[L.H_AGE] >>> 0) / (node.frames / BUCKETS)) & 0xff;
+  const bucket = Math.floor((node.words[L.H_AGE] >>> 0) / (node.frames / MEMORY_BUCKETS)) & 0xff;
   return bucket === 0 ? 1 : bucket;
 }
 
@@ -40,6 +42,11 @@ export function advanceAge(node: Node): void {
   node.words[L.H_AGE] = (node.words[L.H_AGE] + 1) | 0;
 }
 
+/** Buckets since the shadow was left, NO_DISTANCE when there is none. */
+export function refaultDistance(bucketNow: number, shadow: number): number {
+  return shadow === 0 ? NO_DISTANCE : (bucketNow - shadow) & 0xff;
+}
+
 export function isRefaultClose(bucketNow: number, shadow: number): boolean {
-  return shadow !== 0 && ((bucketNow - shadow) & 0xff) < PROMOTE_BUCKETS;
+  return refaultDistance(bucketNow, shadow) < PROMOTE_BUCKETS;
 }

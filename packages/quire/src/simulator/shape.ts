@@ -1,6 +1,7 @@
 /** What one episode looks like, drawn from its seed. */
 import { MIB } from '../base/units.ts';
 import { COMPACTION_POLICIES, type CompactionPolicy } from '../compaction/policy.ts';
+import { RECLAIM_POLICIES, type ReclaimPolicyName } from '../reclaim/policy.ts';
 import type { FaultRates } from './faulty-device.ts';
 import type { Random } from './random.ts';
 
@@ -37,6 +38,7 @@ export interface Shape {
   /** False: page tables hold no slots but what slots lead to. */
   readonly isVirtual: boolean;
   readonly compaction: CompactionPolicy;
+  readonly reclaim: ReclaimPolicyName;
 }
 
 export function drawShape(random: Random): Shape {
@@ -75,6 +77,7 @@ export function drawShape(random: Random): Shape {
     compacts: random.chance(0.8),
     compaction: random.pick(COMPACTION_POLICIES),
     isVirtual,
+    reclaim: random.pick(RECLAIM_POLICIES),
   };
 }
 
@@ -87,6 +90,6 @@ export function describeShape(shape: Shape): string {
   return (
     `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.slotsShare === 0 ? '' : `slots × ${shape.slotsShare}, `}${shape.kcompressd} kcompressd, ` +
     `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.isVirtual ? '' : 'direct mode, '}${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
-    `preempted every ${shape.preemptEvery}`
+    `reclaim ${shape.reclaim}, preempted every ${shape.preemptEvery}`
   );
 }

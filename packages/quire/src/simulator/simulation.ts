@@ -5,6 +5,7 @@
  */
 import { setCompaction } from '../compaction/policy.ts';
 import { DEFAULT_GROUP_NAME } from '../reclaim/group-table.ts';
+import { setReclaimPolicy } from '../reclaim/policy.ts';
 import { ACCESS_HINTS } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
@@ -108,6 +109,7 @@ class Simulation {
       this.checker = this.world.addThread('checker');
       setCompaction(this.world.nodes, shape.compaction);
       if (shape.groups > 0) this.actors.push(new GroupActor(this.world, this.world.addThread('groups'), shape.groups));
+      setReclaimPolicy(this.world.nodes, shape.reclaim);
       this.planRegions();
       this.addActors();
     } catch (error) {

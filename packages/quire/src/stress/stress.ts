@@ -10,6 +10,7 @@ import { Quire } from '../api/quire.ts';
 import type { QuireStats } from '../api/stats.ts';
 import { KIB, MIB } from '../base/units.ts';
 import type { CompactionPolicy } from '../compaction/policy.ts';
+import { RECLAIM_POLICIES } from '../reclaim/policy.ts';
 import { Random } from '../simulator/random.ts';
 import { CellWork } from './cell-work.ts';
 import { FileCells } from './file-cells.ts';
@@ -68,6 +69,7 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
     virtual,
     threads: daemonThreads(),
     compaction: options.compaction ?? compactionFor(seed),
+    reclaim: RECLAIM_POLICIES[(seed >>> 2) % RECLAIM_POLICIES.length],
   });
   const counts: Record<string, number> = {
     cell_reads: 0,

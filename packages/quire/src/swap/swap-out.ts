@@ -26,7 +26,6 @@ import {
   KIND_REGION,
   kindOf,
   LRU_ACTIVE,
-  LRU_INACTIVE,
   orderOf,
   thawLocked,
   turnKindLocked,
@@ -56,9 +55,9 @@ import {
   lruBlockOf,
   lruRemoveLocked,
   lruTail,
-  refillInactiveLocked,
   testAndClearTouch,
 } from '../reclaim/lru.ts';
+import { reclaimPolicyOf } from '../reclaim/policy.ts';
 import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
 import { directSlot, entryInFlight } from './direct-entry.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
@@ -92,7 +91,7 @@ export function createIsolateResult(): IsolateResult {
 }
 
 /**
- * Takes up to `limit` idle pages from the inactive tails of the groups in turn, and up to three more where a unit is taken whole, if there is
+ * Takes up to `limit` idle pages from the tails of the groups' lists, in turn, and up to three more where a unit is taken whole, if there is
  * room in `out`, which receives the frames to compress. Looks at no more than 4·limit frames, so the lock is held for a
  * few microseconds. With a group, of its pages alone.
  */
@@ -140,19 +139,21 @@ function isolateFromLocked(
   const block = lruBlockAt(group);
   const scanEnd = result.scanned + scanMax;
   let isSwapShut = false;
-  refillInactiveLocked(node, block, Math.min(limit * 2, scanMax));
+  const policy = reclaimPolicyOf(node);
+  policy.ageLocked(node, block, Math.min(limit * 2, scanMax));
   while (result.scanned < scanEnd && result.isolated + result.freed < limit) {
-    const pfn = lruTail(node, block, LRU_INACTIVE);
+    const list = policy.scanListLocked(node, block);
+    const pfn = lruTail(node, block, list);
     if (pfn === 0) return false;
     result.scanned++;
     lruRemoveLocked(node, pfn);
     if (testAndClearTouch(node, pfn)) {
-      lruAddLocked(node, pfn, LRU_ACTIVE);
-      node.counters[C.pgactivate]++;
+      lruAddLocked(node, pfn, policy.listOfTouched(list));
+      node.counters[list === LRU_ACTIVE ? C.pgrotated : C.pgactivate]++;
     } else if (!freezeLocked(node, pfn)) {
-      lruAddLocked(node, pfn, LRU_INACTIVE); // pinned
+      lruAddLocked(node, pfn, list); // pinned
       node.counters[C.pgrotated]++;
-    } else if (kindOf(node, pfn) === KIND_PAGECACHE) evictOrRotateLocked(node, pfn, result);
+    } else if (kindOf(node, pfn) === KIND_PAGECACHE) evictOrRotateLocked(node, pfn, list, result);
     else if (isSwapShut && node.words[node.slotAt + pfn] === 0) keepLocked(node, pfn);
     else if (isSequential(node, pfn) && unmapUnitLocked(node, pfn, out, result)) continue;
     else if (!unmapLocked(node, pfn, out, result)) {
@@ -170,8 +171,8 @@ function keepLocked(node: Node, pfn: Pfn): void {
   lruAddLocked(node, pfn, LRU_ACTIVE);
 }
 
-/** A frozen folio of a file: free, or at the head of its list again because it has to be written first. */
-function evictOrRotateLocked(node: Node, head: Pfn, result: IsolateResult): void {
+/** A frozen folio of a file from `list`: free, or at its head again because it has to be written first. */
+function evictOrRotateLocked(node: Node, head: Pfn, list: number, result: IsolateResult): void {
   const frames = 1 << orderOf(node, head);
   if (evictFolioLocked(node, head)) {
     result.freed += frames;
@@ -179,7 +180,7 @@ function evictOrRotateLocked(node: Node, head: Pfn, result: IsolateResult): void
     return;
   }
   thawLocked(node, head, 0);
-  lruAddLocked(node, head, LRU_INACTIVE);
+  lruAddLocked(node, head, list);
   node.counters[C.pgrotated]++;
   result.dirty++;
 }

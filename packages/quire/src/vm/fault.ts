@@ -18,7 +18,6 @@ import {
   groupOf,
   KIND_REGION,
   LRU_ACTIVE,
-  LRU_INACTIVE,
   thawLocked,
   turnKindLocked,
 } from '../arena/frame.ts';
@@ -42,6 +41,7 @@ import {
   OVER_LIMIT,
 } from '../reclaim/group.ts';
 import { lruAddLocked } from '../reclaim/lru.ts';
+import { listOfNew, listOfRefault } from '../reclaim/policy.ts';
 import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
 import { wantsCopies } from '../swap/copy-ahead.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
@@ -51,7 +51,7 @@ import { freeSlotLocked } from '../swap/slot-free.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropSlotLocked } from '../swap/storage.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
-import { entryWordLocked, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
+import { entryWordLocked, NO_SLOT, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import { isReadInSequence } from './access.ts';
 import { makeGroupRoom, needGroupRoom } from './group-limit.ts';
 import type { Memory } from './memory.ts';
@@ -328,10 +328,12 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
     node.unlock();
     return false;
   }
-  if (before !== PTE_NONE) dropSlotLocked(node, slotOfEntry(node, pteAt, before));
+  const slot = before === PTE_NONE ? NO_SLOT : slotOfEntry(node, pteAt, before);
+  const list = slot === NO_SLOT ? listOfNew(node) : listOfRefault(node, slot);
+  if (slot !== NO_SLOT) dropSlotLocked(node, slot);
   else node.words[regionAt(region) + L.R_PAGES]++;
   markAccess(node, region, fresh);
-  mapLocked(node, pteAt, fresh, 1, LRU_INACTIVE);
+  mapLocked(node, pteAt, fresh, 1, list);
   node.unlock();
   filled.done = true;
   return true;
@@ -378,16 +380,17 @@ function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh
 }
 
 function mapSwappedLocked(node: Node, pteAt: number, slot: SlotIndex, fresh: Pfn, pins: number): void {
+  const list = listOfRefault(node, slot);
   if (pins > 0 || !node.isVirtual || isSwapDear(node, groupOf(node, fresh))) {
     dropSlotLocked(node, slot);
-    mapLocked(node, pteAt, fresh, pins, LRU_INACTIVE);
+    mapLocked(node, pteAt, fresh, pins, list);
     node.words[node.touchAt + fresh] = 1;
     return;
   }
   const word = slotWordLocked(node, slot);
   assert(!W.isCached(word), 'slot of a swapped page has no frame', slot);
   setSlotWordLocked(node, slot, word | W.SLOT_CACHED);
-  mapLocked(node, pteAt, fresh, 0, LRU_INACTIVE, slot + 1);
+  mapLocked(node, pteAt, fresh, 0, list, slot + 1);
   node.words[node.touchAt + fresh] = 1;
   node.words[L.H_CLEAN_COPIES]++;
 }
