@@ -20,6 +20,8 @@ const BUCKETS = 64;
 /** Pages direct reclaim takes at a time (COMPRESS_BATCH), and looks at for each. */
 const BATCH = 16;
 const SCANNED_PER_PAGE = 4;
+/** A group's turn is its pages shifted right by this, and one (reclaim/group-turn.ts). */
+const TURN_SHIFT = 4;
 const SMALL_DIVISOR = 10;
 /** Every page is brought in when it is missed: a window that nothing lies outside of. */
 export const ALWAYS = 256;
@@ -47,6 +49,8 @@ class WorkingSet implements Replacement {
   readonly #touched: Uint8Array;
   readonly #shadows: Uint8Array;
   #age = 0;
+  /** Looks left of the group's turn. */
+  #turn = 0;
 
   constructor(frames: Frames, trace: Trace, options: WorkingSetOptions) {
     this.#frames = frames;
@@ -101,22 +105,39 @@ class WorkingSet implements Replacement {
     }
   }
 
+  /** isolateLocked with the pages of one group: in turns of a sixteenth of them, each aging the lists before it looks. */
   #reclaim(): void {
-    if (this.#options.policy === 'active-inactive') this.#refill(BATCH * 2);
+    let scanned = 0;
     let gained = 0;
-    for (let scanned = 0; scanned < BATCH * SCANNED_PER_PAGE && gained < BATCH; scanned++) {
-      const list = this.#nextList();
-      const page = list.tail;
-      if (page === NO_PAGE) return;
-      list.remove(page);
-      if (this.#touched[page] !== 0) {
-        this.#touched[page] = 0;
-        this.#active.addHead(page);
-      } else {
-        this.#evict(page);
-        gained += 1;
+    while (scanned < BATCH * SCANNED_PER_PAGE && gained < BATCH) {
+      if (this.#turn === 0) this.#turn = ((this.#inactive.size + this.#active.size) >>> TURN_SHIFT) + 1;
+      const looksMax = Math.min(this.#turn, BATCH * SCANNED_PER_PAGE - scanned);
+      if (this.#options.policy === 'active-inactive') this.#refill(Math.min(BATCH * 2, looksMax));
+      let looks = 0;
+      for (; looks < looksMax && gained < BATCH; looks++) {
+        const list = this.#nextList();
+        if (list.tail === NO_PAGE) {
+          this.#turn = 0;
+          return;
+        }
+        if (this.#look(list)) gained += 1;
       }
+      scanned += looks;
+      this.#turn -= looks;
     }
+  }
+
+  /** At the tail of a list. True when its page was given up. */
+  #look(list: PageList): boolean {
+    const page = list.tail;
+    list.remove(page);
+    if (this.#touched[page] === 0) {
+      this.#evict(page);
+      return true;
+    }
+    this.#touched[page] = 0;
+    this.#active.addHead(page);
+    return false;
   }
 
   #nextList(): PageList {
@@ -126,7 +147,8 @@ class WorkingSet implements Replacement {
   }
 
   #refill(limit: number): void {
-    for (let moved = 0; moved < limit && this.#inactive.size < this.#active.size; moved++) {
+    const movesMax = Math.min(limit, this.#active.size);
+    for (let moved = 0; moved < movesMax && this.#inactive.size < this.#active.size; moved++) {
       const page = this.#active.tail;
       this.#active.remove(page);
       const wasTouched = this.#touched[page] !== 0;
