@@ -3,10 +3,11 @@
  * over numbers of pages instead of frames. All it learns of a use of a resident page is one touch mark. A page that is
  * missed is read in passing first; only a touch soon after another brings it in.
  *
- *     active-inactive    new and refaulted pages to the inactive head; the tail of inactive is looked at, active's only
- *                        while inactive is the shorter one
- *     s3-fifo            new pages to the small queue, refaulted ones to the main one; the small queue's tail is looked
- *                        at while it is longer than a tenth, else the main one's; no page goes back to the small queue
+ *     active-inactive    the tail of inactive is looked at, active's only to keep inactive the longer one
+ *     s3-fifo            the tail of the small queue (inactive) is looked at while it is a tenth or more, else that of the
+ *                        main one (active); no page goes back to the small queue
+ *
+ * In both, new pages come in on inactive, and what comes back within memory's worth of others on active.
  *
  * Reclaim starts after the event that took the last frame, as kswapd does below its watermark, and takes a batch. A replay of one trace
  * through this and through the core must come to the same decisions: working-set.core.test.ts.
@@ -93,7 +94,7 @@ class WorkingSet implements Replacement {
   #bringIn(page: number, shadow: number, touched: number): void {
     this.#frames.take(page);
     this.#touched[page] = touched;
-    const isRefault = this.#options.policy === 's3-fifo' && isWithin(this.#bucket(), shadow, BUCKETS);
+    const isRefault = isWithin(this.#bucket(), shadow, BUCKETS);
     (isRefault ? this.#active : this.#inactive).addHead(page);
   }
 

@@ -122,19 +122,21 @@ export function testAndClearTouch(node: Node, pfn: Pfn): boolean {
 /**
  * Keeps the inactive list long enough to tell used from unused: moves up to `limit` idle frames from the active tail
  * while inactive is the shorter one (inactive_ratio 1; the kernel's grows with memory, here a process' working set is
- * the whole memory).
+ * the whole memory). Returns how many it looked at.
  */
-export function refillInactiveLocked(node: Node, block: number, limit: number): void {
+export function refillInactiveLocked(node: Node, block: number, limit: number): number {
   const sizesAt = block + L.LB_SIZES;
   // Each frame once: a second look would take every one for idle.
   const movesMax = Math.min(limit, node.words[sizesAt + 1]);
-  for (let moved = 0; moved < movesMax && node.words[sizesAt] < node.words[sizesAt + 1]; moved++) {
+  let looked = 0;
+  for (; looked < movesMax && node.words[sizesAt] < node.words[sizesAt + 1]; looked++) {
     const pfn = lruTail(node, block, LRU_ACTIVE);
-    if (pfn === NO_PFN) return;
+    assert(pfn !== NO_PFN, 'a list has as many frames as it says', block);
     node.counters[C.pgrefill]++;
     lruRemoveLocked(node, pfn);
     lruAddLocked(node, pfn, testAndClearTouch(node, pfn) ? LRU_ACTIVE : LRU_INACTIVE);
   }
+  return looked;
 }
 
 /** Walks all lists; for tests. */

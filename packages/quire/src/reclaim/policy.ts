@@ -7,7 +7,7 @@
  *   inactive list          waits for a second look                  small queue: a tenth, filters what is used once
  *   active list            what was used since it came in           main queue
  *   page without history   inactive                                 inactive
- *   page that comes back   inactive                                 active, if memory's worth of others or less lies between
+ *   page that comes back   active, if less than memory's worth of other pages was wanted in between (both)
  *   looked at next         inactive tail                            inactive tail while it is a tenth or more, else active tail
  *   touched, at the tail   active head                              active head
  *   idle, at the tail      given up                                 given up
@@ -37,16 +37,24 @@ export interface ReclaimPolicy {
    * buckets of 1/64 of memory; NO_DISTANCE for a page that never left, or longer ago than a shadow byte tells.
    */
   listFor(distance: number): number;
-  /** Moves up to `limit` pages between the lists before tails are looked at. */
-  ageLocked(node: Node, block: number, limit: number): void;
-  /** List whose tail is looked at next. Empty only when both are, or when ageing has to go first. */
+  /** Looks at up to `limit` pages, before tails are, and moves some between the lists. Returns how many it looked at. */
+  ageLocked(node: Node, block: number, limit: number): number;
+  /**
+   * List whose tail is looked at next. When it is empty, so is the other, or ageing has taken touch marks back and finds
+   * a page for it the next time.
+   */
   scanListLocked(node: Node, block: number): number;
   /** List at whose head a page goes that was found touched at the tail of `list`. */
   listOfTouched(list: number): number;
 }
 
+/** It would have been in memory still had it been on the active list (workingset_refault). */
+function listByDistance(distance: number): number {
+  return distance < MEMORY_BUCKETS ? LRU_ACTIVE : LRU_INACTIVE;
+}
+
 const activeInactive: ReclaimPolicy = {
-  listFor: () => LRU_INACTIVE,
+  listFor: listByDistance,
   ageLocked: refillInactiveLocked,
   scanListLocked: () => LRU_INACTIVE,
   listOfTouched: () => LRU_ACTIVE,
@@ -56,8 +64,8 @@ const activeInactive: ReclaimPolicy = {
 const SMALL_DIVISOR = 10;
 
 const s3Fifo: ReclaimPolicy = {
-  listFor: (distance) => (distance < MEMORY_BUCKETS ? LRU_ACTIVE : LRU_INACTIVE),
-  ageLocked: () => {},
+  listFor: listByDistance,
+  ageLocked: () => 0,
   scanListLocked(node, block) {
     const small = lruSize(node, block, LRU_INACTIVE);
     return small * SMALL_DIVISOR >= small + lruSize(node, block, LRU_ACTIVE) ? LRU_INACTIVE : LRU_ACTIVE;

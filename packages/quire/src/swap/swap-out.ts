@@ -82,12 +82,14 @@ export interface IsolateResult {
   /** Frames in `out`, kind QUEUED, to be compressed. */
   isolated: number;
   scanned: number;
+  /** Frames that were looked at beforehand, to keep the lists in proportion. */
+  aged: number;
   /** Folios of files that could not go because something of them has to be written first. */
   dirty: number;
 }
 
 export function createIsolateResult(): IsolateResult {
-  return { freed: 0, freedFile: 0, isolated: 0, scanned: 0, dirty: 0 };
+  return { freed: 0, freedFile: 0, isolated: 0, scanned: 0, aged: 0, dirty: 0 };
 }
 
 /**
@@ -106,6 +108,7 @@ export function isolateLocked(
   result.freedFile = 0;
   result.isolated = 0;
   result.scanned = 0;
+  result.aged = 0;
   result.dirty = 0;
   if (group === NO_GROUP) isolateInTurnLocked(node, limit, out, result);
   else isolateFromLocked(node, group, limit, limit * 4, out, result);
@@ -140,7 +143,7 @@ function isolateFromLocked(
   const scanEnd = result.scanned + scanMax;
   let isSwapShut = false;
   const policy = reclaimPolicyOf(node);
-  policy.ageLocked(node, block, Math.min(limit * 2, scanMax));
+  result.aged += policy.ageLocked(node, block, Math.min(limit * 2, scanMax));
   while (result.scanned < scanEnd && result.isolated + result.freed < limit) {
     const list = policy.scanListLocked(node, block);
     const pfn = lruTail(node, block, list);
