@@ -64,7 +64,8 @@ describe('LRU lists', () => {
     /** What refillInactiveLocked should do, on arrays; looks at the touch marks before it takes them back. */
     function refill([inactive, active]: Pfn[][], limit: number): void {
       const touched = new Set(pfns.filter((pfn) => node.words[node.touchAt + pfn] !== 0));
-      for (let moved = 0; moved < limit && inactive.length < active.length; moved++) {
+      const looksMax = Math.min(limit, active.length);
+      for (let looked = 0; looked < looksMax && inactive.length < active.length; looked++) {
         const pfn = active.pop() as Pfn;
         (touched.delete(pfn) ? active : inactive).unshift(pfn);
       }

@@ -28,7 +28,14 @@ import { FileCleaner } from './file-cleaner.ts';
 import { hasDevice } from './file-devices.ts';
 import { compactPool } from './pool-compactor.ts';
 import { ringPopLocked, ringPushLocked } from './ring.ts';
-import { COMPRESS_BATCH, claimLocked, createIsolateResult, isolateLocked, publishSameLocked } from './swap-out.ts';
+import {
+  COMPRESS_BATCH,
+  claimLocked,
+  createIsolateResult,
+  type IsolateResult,
+  isolateLocked,
+  publishSameLocked,
+} from './swap-out.ts';
 
 /** Pages kswapd isolates at a time (SWAP_CLUSTER_MAX). */
 export const ISOLATE_BATCH = 32;
@@ -85,14 +92,13 @@ export class Reclaimer {
     this.isHeldByFiles = false;
     if (this.wantsDemotion() && this.demote()) return true;
     const limit = queue ? ISOLATE_BATCH : COMPRESS_BATCH;
-    const refilled = this.node.counters[C.pgrefill];
     const gained = this.swapOutRound(limit, queue, direct);
     if (gained > 0) return true;
     const isDirtyMet = this.result.dirty > 0;
     if (isDirtyMet) this.askFlusher();
     this.isHeldByFiles = isDirtyMet && this.isMostlyDirty();
     if (this.isHeldByFiles && direct && this.writeBackSome()) return true;
-    if (this.mayFindIdle(this.node.counters[C.pgrefill] - refilled)) return true;
+    if (this.mayFindIdle()) return true;
     if (!queue && this.drainRing(COMPRESS_BATCH) > 0) return true;
     if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
     if (this.demote()) return true;
@@ -113,9 +119,10 @@ export class Reclaimer {
       if (this.writeBackSome()) return this.groupGained();
     }
     const block = lruBlockAt(group);
-    this.scannedOfGroup += result.scanned;
+    const looked = lookedAt(result);
+    this.scannedOfGroup += looked;
     const scanMax = 3 * (lruSize(node, block, LRU_INACTIVE) + lruSize(node, block, LRU_ACTIVE));
-    if (result.scanned > 0 && this.scannedOfGroup <= scanMax) return GROUP_LOOKED;
+    if (looked > 0 && this.scannedOfGroup <= scanMax) return GROUP_LOOKED;
     this.scannedOfGroup = 0;
     // Pages of the group may be queued. When what was compressed found no frame for it, the file tier makes room.
     if (this.drainRing(COMPRESS_BATCH) > 0) return GROUP_GAINED;
@@ -131,11 +138,11 @@ export class Reclaimer {
   /**
    * A round that only found pages in use has still aged them. Nothing is to be had when both lists were looked at
    * three times without a gain: each look takes the touch mark back, so whatever is not used faster than that has
-   * been found by then. `refilled` pages were looked at on their way to the inactive list.
+   * been found by then.
    */
-  private mayFindIdle(refilled: number): boolean {
+  private mayFindIdle(): boolean {
     const { node, result } = this;
-    const looked = result.scanned + refilled;
+    const looked = lookedAt(result);
     this.scannedIdly += looked;
     if (looked > 0 && this.scannedIdly <= 3 * (lruSizeOfAll(node, LRU_INACTIVE) + lruSizeOfAll(node, LRU_ACTIVE)))
       return true;
@@ -254,6 +261,11 @@ export class Reclaimer {
   compressSome(frames: Int32Array): number {
     return this.compressor.run(frames);
   }
+}
+
+/** Ageing alone counts too: when all pages are active and touched, the first look at them only takes marks back. */
+function lookedAt(result: IsolateResult): number {
+  return result.scanned + result.aged;
 }
 
 /** The byte that fills the page, −1 when there is none. */

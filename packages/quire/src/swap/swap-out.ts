@@ -93,9 +93,9 @@ export function createIsolateResult(): IsolateResult {
 }
 
 /**
- * Takes up to `limit` idle pages from the tails of the groups' lists, in turn, and up to three more where a unit is taken whole, if there is
- * room in `out`, which receives the frames to compress. Looks at no more than 4·limit frames, so the lock is held for a
- * few microseconds. With a group, of its pages alone.
+ * Takes up to `limit` idle pages from the tails of the groups' lists, in turn, as the policy says (reclaim/policy.ts), and
+ * up to three more where a unit is taken whole, if there is room in `out`, which receives the frames to compress. Looks at
+ * no more than 4·limit frames, so the lock is held for a few microseconds. With a group, of its pages alone.
  */
 export function isolateLocked(
   node: Node,
