@@ -15,6 +15,12 @@ const RANGE = 'ERR_QUIRE_RANGE';
 // biome-ignore lint/suspicious/noExplicitAny: wrong types are the subject.
 const wrong = (value: unknown): any => value;
 
+function badPolicies(): [string, unknown][] {
+  return ['compaction', 'reclaim'].flatMap((name) =>
+    [null, 5, '', 'Stocked', {}, true].map((value): [string, unknown] => [name, value]),
+  );
+}
+
 /** Options of files one by one, with what each refuses. */
 function badFileOptions(): [string, unknown, typeof INVALID | typeof RANGE][] {
   const integers = ['dirtyRatio', 'dirtyBackgroundRatio', 'dirtyExpireMs', 'dirtyWritebackMs'];
@@ -100,12 +106,9 @@ describe('bad input', () => {
       ...[-1, 17].map(
         (threads) => ({ what: `threads ${threads}`, call: open({ budget, threads }), code: RANGE }) as const,
       ),
-      ...[null, 5, '', 'Stocked', {}, true].map(
-        (compaction) =>
-          ({ what: `compaction ${String(compaction)}`, call: open({ budget, compaction }), code: INVALID }) as const,
-      ),
-      ...[null, 5, '', 'S3-FIFO', {}, true].map(
-        (reclaim) => ({ what: `reclaim ${String(reclaim)}`, call: open({ budget, reclaim }), code: INVALID }) as const,
+      ...badPolicies().map(
+        ([name, value]) =>
+          ({ what: `${name} ${String(value)}`, call: open({ budget, [name]: value }), code: INVALID }) as const,
       ),
       ...[5, 'x', []].map(
         (files) => ({ what: `files ${String(files)}`, call: open({ budget, files }), code: INVALID }) as const,
