@@ -22,7 +22,7 @@ import { type WorkloadSizes, workloads } from './workloads.ts';
 const FULL: WorkloadSizes = {
   pages: 2 ** 16,
   mapKeys: 200_000,
-  mapOps: 1_500_000,
+  mapOps: 1_000_000,
   accountPages: 16_384,
   pgbenchEvents: 2_000_000,
 };

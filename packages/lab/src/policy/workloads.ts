@@ -6,11 +6,12 @@
  *     hot_scan  hot reads, and a scan of everything after each fifth of them
  *     usemem    written in sequence, then read in sequence, three times
  *     map       gets by Zipf's law on Quire's map, keys drifting; what is missing or expired is set again, with a lifetime
+ *     sessions  begun at a steady rate, read the more often the younger they are, all with one lifetime: pages are freed
  *     pgbench   `lab s1`: accounts, history and WAL as pages of files
  */
 import type { Corpus } from '../corpus.ts';
 import { openQuire } from '../quire.ts';
-import { QuireInternals } from '../quire-internals.ts';
+import { type InnerMap, QuireInternals } from '../quire-internals.ts';
 import { fmix32, Xorshift32 } from '../rng.ts';
 import { ACCOUNT_PAGE_BYTES } from '../s1/accounts.ts';
 import { Pgbench, type WorkFile } from '../s1/pgbench.ts';
@@ -43,6 +44,7 @@ export const workloads: readonly Workload[] = [
   phases('hot_scan', (pages) => ['fill', ...Array.from({ length: SCANS }, () => [`hot ${pages * 2}`, 'scan']).flat()]),
   phases('usemem', () => ['text', 'scan', 'scan', 'scan']),
   { name: 'map', record: recordMap },
+  { name: 'sessions', record: recordSessions },
   { name: 'pgbench', record: recordPgbench },
 ];
 
@@ -66,35 +68,74 @@ const LIFE_SHARE = 0.4;
 /** Of all keys, how many the popular ones have moved on by at the end. */
 const DRIFT_SHARE = 0.25;
 const REAP_EVERY = 1000;
-const REAP_LIMIT = 100;
+const REAP_LIMIT = 400;
 const SPACE_BYTES = 2 ** 30;
 const BUDGET_BYTES = 128 * 2 ** 20;
 
-async function recordMap(corpus: Corpus, { mapKeys, mapOps }: WorkloadSizes): Promise<Trace> {
+/** What a step of a map workload may use; `now` is the number of the step, and the clock of lifetimes. */
+interface MapScene {
+  readonly map: InnerMap;
+  readonly values: TextValues;
+  readonly rng: Xorshift32;
+}
+
+/** Runs `ops` steps on a map whose three spaces are recorded. */
+async function recordedMap(
+  name: string,
+  corpus: Corpus,
+  ops: number,
+  stepOf: (scene: MapScene) => (now: number) => void,
+): Promise<Trace> {
   const quire = await openQuire({ budget: BUDGET_BYTES, swap: [], threads: 0 });
   try {
     const internals = await QuireInternals.of(quire);
     const recorder = new TraceRecorder();
-    const [index, heap, meta] = ['index', 'heap', 'meta'].map((name, space) => {
-      const region = internals.spaceOf(quire.region({ size: SPACE_BYTES, name }));
+    const [index, heap, meta] = ['index', 'heap', 'meta'].map((part, space) => {
+      const region = internals.spaceOf(quire.region({ size: SPACE_BYTES, name: part }));
       return new RecordingSpace(region, new SpaceRecorder(recorder, space));
     });
     let now = 1;
     const map = internals.createMap({ index, heap, meta }, () => now, SEED);
-    const values = new TextValues(corpus.text, VALUE_BYTES);
-    const zipf = new Zipf(mapKeys, THETA, new Xorshift32(SEED));
-    const lifeMs = Math.floor(mapOps * LIFE_SHARE);
-    for (; now <= mapOps; now++) {
+    const step = stepOf({ map, values: new TextValues(corpus.text, VALUE_BYTES), rng: new Xorshift32(SEED) });
+    for (; now <= ops; now++) {
+      step(now);
+      if (now % REAP_EVERY === 0) map.reap(REAP_LIMIT);
+    }
+    return recorder.trace(name);
+  } finally {
+    await quire.close();
+  }
+}
+
+function recordMap(corpus: Corpus, { mapKeys, mapOps }: WorkloadSizes): Promise<Trace> {
+  const lifeMs = Math.floor(mapOps * LIFE_SHARE);
+  return recordedMap('map', corpus, mapOps, ({ map, values, rng }) => {
+    const zipf = new Zipf(mapKeys, THETA, rng);
+    return (now) => {
       const drift = Math.floor((now / mapOps) * mapKeys * DRIFT_SHARE);
       const key = fmix32(zipf.next() + drift) % mapKeys;
       const name = Buffer.from(keyName(key));
       if (map.get(name) === undefined) map.set(name, values.value(key), now + 1 + (fmix32(key ^ now) % lifeMs));
-      if (now % REAP_EVERY === 0) map.reap(REAP_LIMIT);
-    }
-    return recorder.trace('map');
-  } finally {
-    await quire.close();
-  }
+    };
+  });
+}
+
+/** One operation in so many begins a session; a share of the map's keys is alive at any time. */
+const STEPS_PER_SESSION = 5;
+const LIVE_SHARE = 1 / 4;
+
+function recordSessions(corpus: Corpus, { mapKeys, mapOps }: WorkloadSizes): Promise<Trace> {
+  const live = Math.floor(mapKeys * LIVE_SHARE);
+  return recordedMap('sessions', corpus, mapOps, ({ map, values, rng }) => {
+    const recency = new Zipf(live, THETA, rng);
+    let sessions = 0;
+    return (now) => {
+      if (now % STEPS_PER_SESSION === 0) {
+        const session = sessions++;
+        map.set(Buffer.from(keyName(session)), values.value(session), now + live * STEPS_PER_SESSION);
+      } else map.get(Buffer.from(keyName(Math.max(0, sessions - 1 - recency.next()))));
+    };
+  });
 }
 
 const CLIENTS = 10;
