@@ -20,11 +20,11 @@ import { ALWAYS, createWorkingSet, type ListPolicy } from './working-set.ts';
 import { type WorkloadSizes, workloads } from './workloads.ts';
 
 const FULL: WorkloadSizes = {
-  pages: 2 ** 16,
-  mapKeys: 200_000,
-  mapOps: 1_000_000,
-  accountPages: 16_384,
-  pgbenchEvents: 2_000_000,
+  pages: 2 ** 15,
+  mapKeys: 80_000,
+  mapOps: 300_000,
+  accountPages: 8192,
+  pgbenchEvents: 600_000,
 };
 const QUICK: WorkloadSizes = {
   pages: 2 ** 13,
