@@ -21,8 +21,8 @@ import { type WorkloadSizes, workloads } from './workloads.ts';
 
 const FULL: WorkloadSizes = {
   pages: 2 ** 15,
-  mapKeys: 80_000,
-  mapOps: 300_000,
+  mapKeys: 60_000,
+  mapOps: 200_000,
   accountPages: 8192,
   pgbenchEvents: 600_000,
 };

@@ -67,8 +67,11 @@ const THETA = 0.9;
 const LIFE_SHARE = 0.4;
 /** Of all keys, how many the popular ones have moved on by at the end. */
 const DRIFT_SHARE = 0.25;
+/** Expired entries are looked for now and then; what sessions leave must be found as fast as they come. */
 const REAP_EVERY = 1000;
-const REAP_LIMIT = 400;
+const MAP_REAP = 100;
+const SESSIONS_REAP = 250;
+
 const SPACE_BYTES = 2 ** 30;
 const BUDGET_BYTES = 128 * 2 ** 20;
 
@@ -84,6 +87,7 @@ async function recordedMap(
   name: string,
   corpus: Corpus,
   ops: number,
+  reapLimit: number,
   stepOf: (scene: MapScene) => (now: number) => void,
 ): Promise<Trace> {
   const quire = await openQuire({ budget: BUDGET_BYTES, swap: [], threads: 0 });
@@ -99,7 +103,7 @@ async function recordedMap(
     const step = stepOf({ map, values: new TextValues(corpus.text, VALUE_BYTES), rng: new Xorshift32(SEED) });
     for (; now <= ops; now++) {
       step(now);
-      if (now % REAP_EVERY === 0) map.reap(REAP_LIMIT);
+      if (now % REAP_EVERY === 0) map.reap(reapLimit);
     }
     return recorder.trace(name);
   } finally {
@@ -109,7 +113,7 @@ async function recordedMap(
 
 function recordMap(corpus: Corpus, { mapKeys, mapOps }: WorkloadSizes): Promise<Trace> {
   const lifeMs = Math.floor(mapOps * LIFE_SHARE);
-  return recordedMap('map', corpus, mapOps, ({ map, values, rng }) => {
+  return recordedMap('map', corpus, mapOps, MAP_REAP, ({ map, values, rng }) => {
     const zipf = new Zipf(mapKeys, THETA, rng);
     return (now) => {
       const drift = Math.floor((now / mapOps) * mapKeys * DRIFT_SHARE);
@@ -126,7 +130,7 @@ const LIVE_SHARE = 1 / 4;
 
 function recordSessions(corpus: Corpus, { mapKeys, mapOps }: WorkloadSizes): Promise<Trace> {
   const live = Math.floor(mapKeys * LIVE_SHARE);
-  return recordedMap('sessions', corpus, mapOps, ({ map, values, rng }) => {
+  return recordedMap('sessions', corpus, mapOps, SESSIONS_REAP, ({ map, values, rng }) => {
     const recency = new Zipf(live, THETA, rng);
     let sessions = 0;
     return (now) => {

@@ -49,14 +49,7 @@ import {
   turnLeft,
   turnOfLocked,
 } from '../reclaim/group-turn.ts';
-import {
-  lruAddLocked,
-  lruBlockAt,
-  lruBlockOf,
-  lruRemoveLocked,
-  lruTail,
-  testAndClearTouch,
-} from '../reclaim/lru.ts';
+import { lruAddLocked, lruBlockAt, lruBlockOf, lruRemoveLocked, lruTail, testAndClearTouch } from '../reclaim/lru.ts';
 import { reclaimPolicyOf } from '../reclaim/policy.ts';
 import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
 import { directSlot, entryInFlight } from './direct-entry.ts';
