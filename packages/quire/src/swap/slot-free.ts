@@ -17,9 +17,9 @@ import {
   STATE_FRAGMENTED,
   STATE_MASK,
 } from './cluster.ts';
-import { giveDescriptorLocked, takeDescriptorOfLocked } from './cluster-chunk.ts';
+import { giveDescriptorLocked, NO_CLUSTER, takeDescriptorOfLocked } from './cluster-chunk.ts';
 import { freeDirectLocked } from './direct-entry.ts';
-import { groupAtLocked } from './slot-group.ts';
+import { groupAtLocked, MIXED, ownerCode } from './slot-group.ts';
 import { SLOT_BAD, SLOT_FREE } from './slot-word.ts';
 import { bumpSequenceLocked, D_COUNT, D_STATE, D_TABLE, descriptorAt, INDEX_MASK, sequenceAt } from './swap-table.ts';
 
@@ -37,6 +37,63 @@ export function freeSlotLocked(node: Node, slot: SlotIndex): void {
   else if ((state & STATE_MASK) >= STATE_FRAGMENTED) {
     relistFreedLocked(node, slot >>> 9, descriptor, slot & INDEX_MASK);
   }
+}
+
+/**
+ * The cluster that slots are being freed of, one after the other, under one hold of the lock. A region's slots lie in rows,
+ * so the counts of cluster, node and group, which `freeInRowLocked` leaves, are settled once for a row.
+ */
+const row = { cluster: NO_CLUSTER, descriptor: 0, table: 0, freed: 0 };
+
+/** As `freeSlotLocked`, but for the counts. `endRowLocked` must follow before the lock is let go. */
+export function freeInRowLocked(node: Node, slot: SlotIndex): void {
+  if (!node.isVirtual) {
+    freeDirectLocked(node, slot, sequenceAt(slot));
+    return;
+  }
+  const { words } = node;
+  const cluster = slot >>> 9;
+  if (cluster !== row.cluster && !beginRow(node, cluster)) {
+    freeSlotLocked(node, slot);
+    return;
+  }
+  const index = slot & INDEX_MASK;
+  const at = row.table + index;
+  assert(words[at] !== SLOT_FREE && words[at] !== SLOT_BAD, 'slot freed twice', slot);
+  words[at] = SLOT_FREE; // as in endUse
+  bumpSequenceLocked(node, slot);
+  node.bytes[shadowByteAt(node, slot)] = 0;
+  row.freed++;
+  if ((words[row.descriptor + D_STATE] & STATE_MASK) >= STATE_FRAGMENTED) {
+    relistFreedLocked(node, cluster, row.descriptor, index);
+  }
+}
+
+/** False when the cluster's slots are of several groups: their counts are settled one by one. */
+function beginRow(node: Node, cluster: number): boolean {
+  endRowLocked(node);
+  const descriptor = descriptorAt(node, cluster);
+  if (ownerCode(node, descriptor) === MIXED) return false;
+  row.cluster = cluster;
+  row.descriptor = descriptor;
+  row.table = node.words[descriptor + D_TABLE];
+  return true;
+}
+
+/** Settles what the last row left. Does nothing when there was none. */
+export function endRowLocked(node: Node): void {
+  if (row.freed === 0) {
+    row.cluster = NO_CLUSTER;
+    return;
+  }
+  const { words } = node;
+  const { cluster, descriptor, freed } = row;
+  row.cluster = NO_CLUSTER;
+  row.freed = 0;
+  words[L.H_SLOTS_USED] -= freed;
+  unchargeSwap(node, ownerCode(node, descriptor) - 1, freed);
+  words[descriptor + D_COUNT] -= freed;
+  if (isClusterEmpty(node, descriptor)) emptiedLocked(node, cluster, descriptor);
 }
 
 /** The slot in use is so no more; its word becomes `word`. */

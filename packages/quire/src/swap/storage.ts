@@ -9,7 +9,7 @@ import { assert } from '../base/assert.ts';
 import type { Pfn, SlotIndex } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { fileFreeLocked } from './file-segments.ts';
-import { freeSlotLocked } from './slot-free.ts';
+import { freeInRowLocked, freeSlotLocked } from './slot-free.ts';
 import * as W from './slot-word.ts';
 import { bumpSequenceLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { zsFreeLocked } from './zs-pool.ts';
@@ -50,6 +50,12 @@ function giveBackLocked(node: Node, slot: SlotIndex, word: number): void {
 /** Slot and storage both go. `word` is the slot's, for a caller that has it already. */
 export function dropSlotLocked(node: Node, slot: SlotIndex, word = slotWordLocked(node, slot)): void {
   freeSlotLocked(node, slot);
+  giveBackLocked(node, slot, word);
+}
+
+/** As `dropSlotLocked`, one slot of many: `endRowLocked` must follow before the lock is let go. */
+export function dropInRowLocked(node: Node, slot: SlotIndex, word: number): void {
+  freeInRowLocked(node, slot);
   giveBackLocked(node, slot, word);
 }
 

@@ -19,8 +19,9 @@ import { freeLeafIfEmptyLocked, removeFolioLocked } from '../reclaim/folio.ts';
 import { lruRemoveLocked } from '../reclaim/lru.ts';
 import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
+import { endRowLocked } from '../swap/slot-free.ts';
 import * as W from '../swap/slot-word.ts';
-import { dropSlotLocked } from '../swap/storage.ts';
+import { dropInRowLocked } from '../swap/storage.ts';
 import { cancelLocked } from '../swap/swap-out.ts';
 import { entryWordLocked } from '../swap/swap-table.ts';
 import { objectWordAt } from '../swap/zs-pool.ts';
@@ -78,6 +79,7 @@ function discardInChunk(node: Node, region: number, local: number, start: number
     for (let i = 0; i < count; i++) {
       if (!unmapPageLocked(node, region, leaf + page + i, ahead[i])) pinned = true;
     }
+    endRowLocked(node);
     node.unlock();
   }
   if (pinned || end - start < CHUNK_PAGES) return;
@@ -118,7 +120,7 @@ function lookAheadLocked(node: Node, first: number, count: number): void {
   looks[0] = seen;
 }
 
-/** `word` is the slot's of a swapped page. False when the page is pinned: it then reads as zeros but stays. */
+/** `word` is the slot's of a swapped page; a row of slots may be left to end. False when the page is pinned: it then reads as zeros but stays. */
 function unmapPageLocked(node: Node, region: number, pteAt: number, word: number): boolean {
   const { words } = node;
   const pte = words[pteAt];
@@ -128,7 +130,7 @@ function unmapPageLocked(node: Node, region: number, pteAt: number, word: number
   Atomics.store(words, pteAt, PTE_NONE);
   words[regionAt(region) + L.R_PAGES]--;
   if (W.tagOf(word) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(word) as Pfn);
-  else dropSlotLocked(node, slot, word);
+  else dropInRowLocked(node, slot, word);
   return true;
 }
 
