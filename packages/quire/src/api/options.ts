@@ -50,7 +50,8 @@ export interface QuireOptions {
   readonly pressure?: readonly PressureTrigger[];
   /**
    * Default true. False, to compare with and for nothing else: page tables name storage themselves, without the layer of
-   * slots between them. Then there are no clean copies and no file tier (ERR_QUIRE_UNSUPPORTED). Experimental.
+   * slots between them. Then there are no clean copies; a file tier and `swapLimit` of groups are ERR_QUIRE_UNSUPPORTED.
+   * Experimental.
    */
   readonly virtual?: boolean;
   /**

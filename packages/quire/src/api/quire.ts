@@ -329,6 +329,8 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   group(name: string, options: GroupOptions = {}): Group {
     this.checkOpen();
     const checked = checkName('group', name, L.GROUP_NAME_BYTES_MAX);
+    if (options.swapLimit !== undefined && !this.memory.nodes[0].isVirtual)
+      throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a limit on swap slots needs the virtual layer');
     const group = new Group(this.memory, checked, options, this.sharedHandle.budgetBytes, (closed) =>
       this.children.delete(closed),
     );

@@ -32,6 +32,12 @@ describe('virtual: false', () => {
     await assert.rejects(Quire.open({ budget: 8 * MIB, virtual: 0 as never }), withCode('ERR_QUIRE_INVALID_ARG'));
   });
 
+  it('has no slots that a group could be limited to', async () => {
+    await using quire = await Quire.open({ budget: 8 * MIB, threads: 0, virtual: false });
+    assert.throws(() => quire.group('few', { swapLimit: MIB }), withCode('ERR_QUIRE_UNSUPPORTED'));
+    quire.group('some', { limit: 4 * MIB }).close();
+  });
+
   it('has nowhere to swap to where no tier is given', async () => {
     await using quire = await Quire.open({ budget: 8 * MIB, threads: 0, virtual: false, swap: [] });
     const region = quire.region({ size: 64 * MIB });

@@ -101,8 +101,8 @@ function isEmpty(node: Node, leaf: number): boolean {
 
 /**
  * The slot words of the batch, and one look at each compressed object. Freeing one waits for its first word to come from
- * memory; looked at one after the other, with nothing in between that depends on them, they come at the same time. Halves
- * the time of freeing.
+ * memory; looked at one after the other, with nothing in between that depends on them, they come at the same time. Takes a
+ * tenth off the time of freeing.
  */
 function lookAheadLocked(node: Node, first: number, count: number): void {
   const { words } = node;
