@@ -1,11 +1,12 @@
 /**
- * `npm run stress -- [--seconds N] [--seed S] [--budget BYTES] [--direct]`: real threads. Daemons and four attached workers on
+ * `npm run stress -- [--seconds N] [--seed S] [--budget BYTES] [--direct] [--sample SECONDS]`: real threads. Daemons and four attached workers on
  * one instance at a quarter of the memory that data in a region, a map and a file needs, while compaction moves pages
- * beneath them; every value checks itself. Exit status 1 with the details when one is wrong.
+ * beneath them; every value checks itself. With --sample a row of gauges comes every so often (a soak run). Exit status 1 with the details when one is wrong.
  */
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { formatBytes, parseBytes } from '../base/units.ts';
+import type { QuireStats } from '../api/stats.ts';
+import { formatBytes, MIB, parseBytes } from '../base/units.ts';
 import { compactionFor, runStress, type StressResult } from './stress.ts';
 
 const WORKERS = 4;
@@ -50,12 +51,24 @@ function print(result: StressResult, budgetBytes: number): void {
   console.log(`  counters: ${SHOWN.map((name) => `${name} ${stats[name] ?? '?'}`).join(', ')}`);
 }
 
+/** What must not grow while the same data is worked on: memory, JS heap, tables, slots, file, and what is in flight. */
+function printSample(elapsed: number, stats: QuireStats): void {
+  const { rss, heapUsed } = process.memoryUsage();
+  const mib = (bytes: number): string => (bytes / MIB).toFixed(1);
+  console.log(
+    `  ${Math.round(elapsed)} s: rss ${mib(rss)} MiB, heap ${mib(heapUsed)} MiB, used ${mib(stats.used_bytes)} MiB, tables ${stats.table_pages} pages, ` +
+      `slots ${stats.swap_slots_used}, compressed ${mib(stats.compressed_bytes)} MiB, file ${mib(stats.file_bytes)} MiB, in flight ${stats.nr_inflight}, ` +
+      `pgfault ${stats.pgfault}, allocstall ${stats.allocstall}, compact_stall ${stats.compact_stall}, swap_full ${stats.swap_full}, pressure some ${stats.pressure.some.avg60.toFixed(1)} %`,
+  );
+}
+
 const { values } = parseArgs({
   options: {
     seconds: { type: 'string' },
     seed: { type: 'string' },
     budget: { type: 'string' },
     direct: { type: 'boolean', default: false },
+    sample: { type: 'string' },
   },
 });
 const seconds = Number(values.seconds ?? 30);
@@ -64,7 +77,14 @@ const budgetBytes = parseBytes(values.budget ?? '32MiB');
 if (!(seconds > 0) || !Number.isSafeInteger(seed) || budgetBytes === undefined)
   throw new TypeError('--seconds, --seed or --budget is not a number');
 console.log(`stress: seed ${seed}, ${seconds} s, compaction ${compactionFor(seed)}`);
-const result = await runStress({ seconds, seed, budgetBytes, workers: WORKERS, virtual: !values.direct });
+const result = await runStress({
+  seconds,
+  seed,
+  budgetBytes,
+  workers: WORKERS,
+  virtual: !values.direct,
+  ...(values.sample === undefined ? {} : { sampleSeconds: Number(values.sample), onSample: printSample }),
+});
 print(result, budgetBytes);
 for (const failure of result.failures) console.error(`FAILED ${failure}`);
 if (result.failures.length > 0) {

@@ -26,6 +26,9 @@ export interface StressOptions {
   readonly workers: number;
   /** Default: drawn from the seed. */
   readonly compaction?: CompactionPolicy;
+  /** Called every `sampleSeconds` of the run. */
+  readonly sampleSeconds?: number;
+  readonly onSample?: (seconds: number, stats: QuireStats) => void;
   /** False: direct mode, without a file tier and with less data. */
   readonly virtual?: boolean;
 }
@@ -85,7 +88,8 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   const keys = new KeyWork(quire, plan, shared, values, random, counts);
   const fileCells = await FileCells.open(quire, plan, shared, values, random, counts);
   const tiers = virtual ? new TierSwitch(quire, random, Math.floor(dataBytes * FILE_SHARE), counts) : undefined;
-  const { reports, runSeconds, failures: ofTiers } = await work(plan, quire, buffer, shared, tiers);
+  const sampler = new Sampler(quire, options);
+  const { reports, runSeconds, failures: ofTiers } = await work(plan, quire, buffer, shared, tiers, sampler);
   const failures = reports.flatMap((report) =>
     report.failure === undefined ? [] : [`worker ${report.index}: ${report.failure}`],
   );
@@ -115,12 +119,34 @@ function daemonThreads(): number | 'auto' {
   return availableParallelism() > 2 ? 'auto' : 1;
 }
 
+/** Looks at the instance now and then, while it is at work. */
+class Sampler {
+  private readonly quire: Quire;
+  private readonly everySeconds: number;
+  private readonly onSample: StressOptions['onSample'];
+  private nextSeconds: number;
+
+  constructor(quire: Quire, options: StressOptions) {
+    this.quire = quire;
+    this.everySeconds = options.sampleSeconds ?? Number.POSITIVE_INFINITY;
+    this.nextSeconds = this.everySeconds;
+    this.onSample = options.onSample;
+  }
+
+  look(seconds: number): void {
+    if (seconds < this.nextSeconds) return;
+    this.nextSeconds += this.everySeconds;
+    this.onSample?.(seconds, this.quire.stats());
+  }
+}
+
 async function work(
   plan: StressPlan,
   quire: Quire,
   buffer: SharedArrayBuffer,
   shared: SharedState,
   tiers: TierSwitch | undefined,
+  sampler: Sampler,
 ): Promise<{ reports: WorkerReport[]; runSeconds: number; failures: string[] }> {
   const done = Array.from({ length: plan.workers }, (_, index) =>
     startWorker({ plan, index, handle: quire.handle, shared: buffer }),
@@ -129,7 +155,10 @@ async function work(
   while (Atomics.load(shared.control, 1) < plan.workers && Atomics.load(shared.control, 0) !== 2) await sleep(20);
   const start = performance.now();
   const switched = tiers?.run(() => Atomics.load(shared.control, 0) !== 2);
-  while (performance.now() - start < plan.seconds * 1000 && Atomics.load(shared.control, 0) !== 2) await sleep(50);
+  while (performance.now() - start < plan.seconds * 1000 && Atomics.load(shared.control, 0) !== 2) {
+    await sleep(50);
+    sampler.look((performance.now() - start) / 1000);
+  }
   Atomics.store(shared.control, 0, 2);
   const reports = await all;
   return { reports, runSeconds: (performance.now() - start) / 1000, failures: (await switched) ?? [] };
