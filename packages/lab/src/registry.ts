@@ -10,5 +10,6 @@ import { s3 } from './s3/s3.ts';
 import { s4 } from './s4/s4.ts';
 import { server } from './server/server.ts';
 import { swap } from './swap/swap.ts';
+import { tier } from './tier/tier.ts';
 
-export const benchmarks: readonly Benchmark[] = [swap, map, server, budget, file, s1, s2, s3, s4, policy];
+export const benchmarks: readonly Benchmark[] = [swap, map, server, budget, file, s1, s2, s3, s4, policy, tier];
