@@ -58,6 +58,17 @@ describe('crc32c', () => {
     arena.expectUntouchedExcept([], 'crc32c writes nothing');
   });
 
+  test('long runs, which are cut in four: every length around the cuts, at odd alignments and from any seed', () => {
+    const bytes = Uint8Array.from({ length: 5000 }, (_, i) => (i * i * 31 + 7 * i + (i >> 5)) & 255);
+    for (const cut of [256, 512, 1024, 1280, 2048, 4096]) {
+      for (let length = cut - 9; length <= cut + 9; length++) {
+        const run = bytes.subarray(length % 13, (length % 13) + length);
+        const seed = Math.imul(length, 0x9e3779b1) >>> 0;
+        assert.equal(crcOf(run, seed, SRC + (length % 7)), crcModel(seed, run), `${length} bytes`);
+      }
+    }
+  });
+
   test('continues: the crc of a whole from the crc of its first part', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.uint8Array({ maxLength: 100 }), (first, second) => {
