@@ -24,6 +24,47 @@ export interface Stalls {
   end(): void;
 }
 
+/**
+ * Objects of the file tier that this thread has read and may want (vm/file-ahead.ts). Parallel arrays of the pages noted before
+ * the read; the first is the one that was wanted.
+ */
+export interface FileAhead {
+  /** Pages noted, 0: nothing is kept. */
+  count: number;
+  /** Granule and bytes of the file that were read. */
+  granule: number;
+  bytes: number;
+  readonly slots: Int32Array;
+  readonly granules: Int32Array;
+  readonly sequences: Int32Array;
+  /** A bit for each page that was used. */
+  used: number;
+  /** Pages to look at, doubled and halved. */
+  window: number;
+  /** Word index of the page-table entry being read, when those behind it are likely to be next; else 0. */
+  entry: number;
+  /** How many of the last objects were raw, less those that were not: 0 … 3. */
+  rawScore: number;
+}
+
+/** Most pages one read brings, the kernel's 2^page-cluster at its greatest. */
+export const FILE_AHEAD_PAGES_MAX = 32;
+
+function createFileAhead(): FileAhead {
+  return {
+    count: 0,
+    granule: 0,
+    bytes: 0,
+    slots: new Int32Array(FILE_AHEAD_PAGES_MAX),
+    granules: new Int32Array(FILE_AHEAD_PAGES_MAX),
+    sequences: new Int32Array(FILE_AHEAD_PAGES_MAX),
+    used: 0,
+    window: 2,
+    entry: 0,
+    rawScore: 0,
+  };
+}
+
 export class Node {
   readonly memory: WebAssembly.Memory;
   readonly words: Int32Array;
@@ -63,6 +104,8 @@ export class Node {
   readonly decoded: DecodedUnit = { base: -1, location: 0, bytes: 0, valid: 0, sequences: new Int32Array(UNIT_PAGES) };
   /** Set for threads of the program, not for daemons. */
   stalls: Stalls | undefined;
+  /** In the staging buffer too, behind the unit. */
+  readonly ahead: FileAhead = createFileAhead();
   /** Words of node 0, where the daemons of all nodes wait. */
   home: Int32Array;
 
@@ -126,6 +169,7 @@ export class Node {
   /** The staging buffer, for other use: what was decoded there is given up. */
   takeStaging(): number {
     this.decoded.base = -1;
+    this.ahead.count = 0;
     return this.stagingByte;
   }
 
@@ -152,6 +196,7 @@ export class Node {
   bindThread(thread: number, index: number): void {
     this.thread = thread;
     this.decoded.base = -1;
+    this.ahead.count = 0;
     this.threadIndex = index;
     this.threadAt = L.THREADS_AT + index * L.THREAD_WORDS;
     const area = this.words[this.threadAt + L.T_AREA];

@@ -12,7 +12,7 @@ import type { Kernel } from '../codec/kernel.ts';
 import { allocatedOrder } from '../compaction/alloc-folio.ts';
 import { gathered } from '../swap/zs-pool.ts';
 import { filled } from '../vm/fault.ts';
-import { lastIo } from '../vm/swap-in.ts';
+import { lastIo } from '../vm/read-outcome.ts';
 
 /**
  * Thrown out of a step that would have to wait for a lock which a thread below it on the stack holds. The step then

@@ -18,13 +18,15 @@ import { NO_PFN, PAGE_BYTES, type SlotIndex } from '../base/units.ts';
 import { GFP_NOWAIT } from '../page-alloc/gfp.ts';
 import { allocLocked, wakeKswapd } from '../page-alloc/page-allocator.ts';
 import {
+  copyParts,
   FILE_OBJECT_BYTES_MAX,
   granulesFor,
   isObject,
   isObjectOf,
-  isRawObject,
+  isRawAt,
   objectLength,
   objectSlot,
+  RAW_PARTS,
 } from './file-object.ts';
 import * as F from './file-segments.ts';
 import { writeBatch } from './file-writer.ts';
@@ -231,10 +233,10 @@ export class FileMover {
     const byte = node.stagingByte + this.to[i] * F.FILE_GRANULE_BYTES;
     const payload = (byte + F.FILE_HEADER_BYTES) | 0;
     const slot = this.slots[i] as SlotIndex;
-    if (isRawObject(node, byte)) {
+    if (isRawAt(node, byte)) {
       const pfn = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_NOWAIT, KIND_RAW);
       if (pfn === NO_PFN) return false;
-      node.kernel.copy(pfn << 12, payload, PAGE_BYTES);
+      copyParts(node, byte, pfn << 12, 0, RAW_PARTS);
       node.words[node.ownerAt + pfn] = slot;
       node.words[node.touchAt + pfn] = 1;
       return this.repointLocked(i, W.slotWord(W.SLOT_RAW, pfn));

@@ -2,27 +2,63 @@
  * One object of the file tier in a buffer: header written, checked, decoded. The checksum covers the slot and the
  * length as well as the payload, so that an old object of another page, left in a reused segment, is never taken for
  * this one.
+ *
+ *   compressed   header · LZ4 block                                one checksum over all of it: none of it is any use without the rest
+ *   raw          header · 1 KiB · header · 1 KiB · … four times    each part has its own, so that a reader of one fetches and
+ *                                                                  checks one (vm/file-read.ts)
+ *
+ * The headers of the parts fit in what a raw page of 16 granules and a header leaves of the 17th.
  */
 import { CRC_TABLE_AT } from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { PAGE_BYTES, type SlotIndex } from '../base/units.ts';
 import { FILE_GRANULE_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, RAW_OBJECT } from './file-segments.ts';
 
-/** Largest object: a raw page and its header. */
-export const FILE_OBJECT_BYTES_MAX = FILE_HEADER_BYTES + PAGE_BYTES;
+/** Parts of a raw page. A small read wants one of them; more parts would cost a header each. */
+export const RAW_PARTS = 4;
+export const RAW_PART_BYTES = PAGE_BYTES / RAW_PARTS;
+/** From one part to the next. */
+export const RAW_PART_STRIDE = FILE_HEADER_BYTES + RAW_PART_BYTES;
+/** The number of a part stands above the length. */
+const PART_SHIFT = 16;
+/** Largest object: a raw page and its headers. */
+export const FILE_OBJECT_BYTES_MAX = RAW_PARTS * RAW_PART_STRIDE;
+
+assert(FILE_OBJECT_BYTES_MAX <= granulesFor(PAGE_BYTES) * FILE_GRANULE_BYTES, 'headers of the parts fit the object');
 
 /** Granules an object with `length` payload bytes takes. */
 export function granulesFor(length: number): number {
   return Math.ceil((FILE_HEADER_BYTES + length) / FILE_GRANULE_BYTES);
 }
 
-/** Writes the header of the object at node byte `byte`; the payload is there already. */
+/** Writes the header of the object at node byte `byte`; the payload is there already, in one piece. */
 export function sealObject(node: Node, byte: number, slot: SlotIndex, length: number, raw: boolean): void {
+  if (!raw) {
+    sealRun(node, byte, slot, length, length);
+    return;
+  }
+  assert(length === PAGE_BYTES, 'raw object is a page', length);
+  // From the last on: each moves into the room of the next, which has moved away.
+  for (let part = RAW_PARTS - 1; part >= 0; part--) {
+    const header = byte + part * RAW_PART_STRIDE;
+    const from = byte + FILE_HEADER_BYTES + part * RAW_PART_BYTES;
+    if (part > 0) node.kernel.copy((header + FILE_HEADER_BYTES) | 0, from | 0, RAW_PART_BYTES);
+    sealRun(node, header, slot, rawWord(part), RAW_PART_BYTES);
+  }
+}
+
+function sealRun(node: Node, byte: number, slot: number, lengthWord: number, length: number): void {
   const word = byte >>> 2;
   node.words[word] = slot;
-  node.words[word + 1] = raw ? length | RAW_OBJECT : length;
+  node.words[word + 1] = lengthWord;
   node.words[word + 3] = FILE_MAGIC;
   node.words[word + 2] = checksum(node, byte, length);
+}
+
+/** Second word of a part's header. */
+function rawWord(part: number): number {
+  return PAGE_BYTES | (part << PART_SHIFT) | RAW_OBJECT;
 }
 
 /** True when the `available` bytes at node byte `byte` are an undamaged object of `slot`. */
@@ -33,18 +69,40 @@ export function isObjectOf(node: Node, byte: number, slot: number, available: nu
 export function isObject(node: Node, byte: number, available: number): boolean {
   const word = byte >>> 2;
   if (available < FILE_HEADER_BYTES || node.words[word + 3] !== FILE_MAGIC) return false;
-  const length = objectLength(node, byte);
+  if (isRawAt(node, byte))
+    return available >= FILE_OBJECT_BYTES_MAX && areParts(node, byte, node.words[word], 0, RAW_PARTS);
+  const length = node.words[word + 1];
   if (length <= 0 || length > PAGE_BYTES || length > available - FILE_HEADER_BYTES) return false;
   return node.words[word + 2] === checksum(node, byte, length);
 }
 
-export function objectLength(node: Node, byte: number): number {
-  return node.words[(byte >>> 2) + 1] & ~RAW_OBJECT;
+/** The object's header says that it is raw. */
+export function isRawAt(node: Node, byte: number): boolean {
+  return node.words[(byte >>> 2) + 1] === rawWord(0);
 }
 
-/** Its payload is the page as it was. */
-export function isRawObject(node: Node, byte: number): boolean {
-  return node.words[(byte >>> 2) + 1] < 0;
+/** True when parts `first` to `end` − 1 of the slot's raw page, which lie from node byte `byte` on, are undamaged. */
+export function areParts(node: Node, byte: number, slot: number, first: number, end: number): boolean {
+  for (let part = first; part < end; part++) {
+    const at = byte + (part - first) * RAW_PART_STRIDE;
+    const word = at >>> 2;
+    if (node.words[word] !== slot || node.words[word + 1] !== rawWord(part)) return false;
+    if (node.words[word + 3] !== FILE_MAGIC) return false;
+    if (node.words[word + 2] !== checksum(node, at, RAW_PART_BYTES)) return false;
+  }
+  return true;
+}
+
+/** Copies parts `first` to `end` − 1, which lie from node byte `byte` on, to their places in the page at `target`. */
+export function copyParts(node: Node, byte: number, target: number, first: number, end: number): void {
+  for (let part = first; part < end; part++) {
+    const from = byte + (part - first) * RAW_PART_STRIDE + FILE_HEADER_BYTES;
+    node.kernel.copy((target + part * RAW_PART_BYTES) | 0, from | 0, RAW_PART_BYTES);
+  }
+}
+
+export function objectLength(node: Node, byte: number): number {
+  return node.words[(byte >>> 2) + 1] & ~RAW_OBJECT;
 }
 
 export function objectSlot(node: Node, byte: number): SlotIndex {
@@ -53,13 +111,12 @@ export function objectSlot(node: Node, byte: number): SlotIndex {
 
 /** Decodes at least `wanted` bytes of the page into kernel address `target`. False when the payload is malformed. */
 export function decodeObject(node: Node, byte: number, target: number, wanted: number): boolean {
-  const length = objectLength(node, byte);
-  const payload = (byte + FILE_HEADER_BYTES) | 0;
-  if (isRawObject(node, byte)) {
-    node.kernel.copy(target, payload, Math.min(length, PAGE_BYTES));
-    return length === PAGE_BYTES;
+  if (isRawAt(node, byte)) {
+    copyParts(node, byte, target, 0, RAW_PARTS);
+    return true;
   }
-  return node.kernel.decompressPartial(payload, length, target, wanted, PAGE_BYTES) >= wanted;
+  const payload = (byte + FILE_HEADER_BYTES) | 0;
+  return node.kernel.decompressPartial(payload, objectLength(node, byte), target, wanted, PAGE_BYTES) >= wanted;
 }
 
 function checksum(node: Node, byte: number, length: number): number {

@@ -16,9 +16,10 @@ import { fileOffset } from '../swap/file-segments.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { faultFromFile } from './fault.ts';
+import { decodeFileObject } from './file-read.ts';
 import type { Memory } from './memory.ts';
+import { lastIo, READ_IO, READ_OK, readError } from './read-outcome.ts';
 import type { RegionSpace } from './region-space.ts';
-import { decodeFileObject, lastIo, READ_IO, READ_OK, readError } from './swap-in.ts';
 
 const RETRIES_MAX = 1000;
 

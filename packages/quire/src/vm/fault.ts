@@ -55,7 +55,8 @@ import { entryWordLocked, NO_SLOT, sequenceAt, setSlotWordLocked, slotWordLocked
 import { isReadInSequence } from './access.ts';
 import { makeGroupRoom, needGroupRoom } from './group-limit.ts';
 import type { Memory } from './memory.ts';
-import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
+import { READ_OK, READ_RETRY, readError } from './read-outcome.ts';
+import { readStorage } from './swap-in.ts';
 import { dropEmptyLeaf } from './unmap.ts';
 
 /** A page may be snatched away between two looks; more often than this in a row is a broken invariant, not bad luck. */

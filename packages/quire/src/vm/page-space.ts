@@ -27,8 +27,8 @@ export interface PageSpace {
    * of the PAGE's first byte) and `view.word` (index in `words` of the page's first word). Nothing is locked: what is
    * read may be torn or belong to another page, until `closeRead(view)` returns true. When it returns false, throw
    * away what was read and open again. Until closeRead, treat every value read as hostile (bound every loop and
-   * index). Bytes at and after `offset - offset % 4096 + neededEnd` may be missing (partial decompression): pass
-   * neededEnd = how far into the page (exclusive, 1..4096) you will read. One open read per view; a view belongs to
+   * index). Bytes before `offset`, and at and after `offset - offset % 4096 + neededEnd`, may be missing (parts of a page read
+   * from a file, partial decompression): pass neededEnd = how far into the page (exclusive, 1..4096) you will read. One open read per view; a view belongs to
    * one thread.
    */
   openRead(offset: number, neededEnd: number, view: PageView): void;

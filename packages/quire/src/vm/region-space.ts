@@ -28,12 +28,13 @@ import { advanceAge, ageBucket, isRefaultClose, shadowByteAt } from '../reclaim/
 import { slotOfEntry } from '../swap/direct-entry.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
-import { noteRead } from './access.ts';
+import { isReadInSequence, noteRead } from './access.ts';
 import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
 import type { Memory } from './memory.ts';
 import type { PageSpace, PageView } from './page-space.ts';
 import { createPageView } from './page-space.ts';
-import { READ_OK, READ_RETRY, readError, readStorage } from './swap-in.ts';
+import { READ_OK, READ_RETRY, readError } from './read-outcome.ts';
+import { readStorage } from './swap-in.ts';
 import { discardRange } from './unmap.ts';
 
 /** Leaves remembered a region and thread: 1,024 chunks of 2 MiB, 2 GiB without a walk. */
@@ -225,7 +226,7 @@ export class RegionSpace implements PageSpace {
           openZeros(view);
           return;
         }
-      } else if (this.openSwapped(n, leaf + page, pte, generation, neededEnd, view)) {
+      } else if (this.openSwapped(n, leaf + page, pte, generation, offset % PAGE_BYTES, neededEnd, view)) {
         this.isPromotionOff = false;
         return;
       } else if (this.promote) {
@@ -308,6 +309,7 @@ export class RegionSpace implements PageSpace {
     pteAt: number,
     pte: number,
     generation: number,
+    from: number,
     neededEnd: number,
     view: PageView,
   ): boolean {
@@ -319,14 +321,15 @@ export class RegionSpace implements PageSpace {
     const tag = W.tagOf(word);
     if (tag === W.SLOT_FRAME || tag === W.SLOT_RAW) return openStorageFrame(node, slot, word, sequence, view);
     if (tag === W.SLOT_FREE || tag === W.SLOT_EMPTY) return false;
-    this.noteRead(node, n, pteAt);
+    const isInOrder = this.noteRead(node, n, pteAt);
     if (this.shouldPromote(node, slot)) {
       this.promote = true;
       return false;
     }
     node.counters[C.transient_reads]++;
+    if (isInOrder && tag === W.SLOT_FILE) node.ahead.entry = pteAt;
     const scratch = node.nextScratch();
-    const outcome = readStorage(node, this.memory.device, slot, word, sequence, scratch | 0, neededEnd);
+    const outcome = readStorage(node, this.memory.device, slot, word, sequence, scratch | 0, neededEnd, from);
     if (outcome === READ_RETRY) return false;
     if (outcome !== READ_OK) throw readError(node, outcome);
     markStorageUsed(node, word);
@@ -339,11 +342,16 @@ export class RegionSpace implements PageSpace {
     return true;
   }
 
-  /** Tells 'auto' regions how far from the last read of a swapped page this one is; a new leaf is a jump. */
-  private noteRead(node: Node, n: number, pteAt: number): void {
-    noteRead(node, this.region, n === this.lastNode ? pteAt - this.lastEntry : -1);
+  /**
+   * Tells 'auto' regions how far from the last read of a swapped page this one is; a new leaf is a jump. True when the
+   * pages behind it are likely to be next.
+   */
+  private noteRead(node: Node, n: number, pteAt: number): boolean {
+    const distance = n === this.lastNode ? pteAt - this.lastEntry : -1;
+    noteRead(node, this.region, distance);
     this.lastEntry = pteAt;
     this.lastNode = n;
+    return distance === 1 || isReadInSequence(node, this.region);
   }
 
   /** Second touch within the working-set distance, and memory to spare for it. Leaves the age of this touch behind. */

@@ -1,0 +1,178 @@
+/**
+ * Readahead of the file tier, by slots. Pages that follow each other in a region usually went out together, so their objects are
+ * neighbours in the log. A thread that reads pages in order fetches the objects of the next pages with the one it wants, in
+ * one read, into its staging buffer, and takes them from there when their turn comes. No page table is touched, no frame
+ * taken: what was read for nothing costs its bytes of one read, and pages in memory tiers are passed over.
+ *
+ *        entries   p  p+1  p+2  p+3  …            slots say:   p  at g,  p+2  at g + 17,  p+3  at g + 22,  p+1  in memory
+ *        file      … │ p │ p+2 │ p+3 │ …          one read of [g, end of p+3), within a segment (a segment lies on one device)
+ *
+ * What was kept is a page's as long as its slot's sequence is the one noted before the read, if the slot named that
+ * granule then: the sequence moves before an object's place can be used again (vm/swap-in.ts; all schedules of a small model
+ * in vm/file-ahead.interleaving.test.ts). An entry that was read from a freed leaf can do no harm: it names some slot, and
+ * that slot's own word and sequence are what is noted.
+ *
+ * The window, in pages, doubles when all of the last one was used and halves when less than half was (swap_state.c of Linux,
+ * `swapin_nr_pages`; counters `swap_ra`, `swap_ra_hit`).
+ */
+
+import { AREA_STAGING_BYTES } from '../arena/layout.ts';
+import { FILE_AHEAD_PAGES_MAX, type Node } from '../arena/node.ts';
+import { isSwapped, slotFromPte } from '../arena/pte.ts';
+import { C } from '../base/counters.ts';
+import type { Device } from '../base/port.ts';
+import { PAGE_BYTES, UNIT_BYTES } from '../base/units.ts';
+import {
+  areParts,
+  copyParts,
+  decodeObject,
+  FILE_OBJECT_BYTES_MAX,
+  granulesFor,
+  isObjectOf,
+  isRawAt,
+  RAW_PART_BYTES,
+  RAW_PART_STRIDE,
+} from '../swap/file-object.ts';
+import { FILE_GRANULE_BYTES, fileOffset, SEGMENT_GRANULES } from '../swap/file-segments.ts';
+import * as W from '../swap/slot-word.ts';
+import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
+
+/** Behind the unit that the thread keeps (vm/unit-read.ts). Ten raw pages: one more in a read would save less than a tenth of a call. */
+const AHEAD_GRANULES = Math.floor((AREA_STAGING_BYTES - UNIT_BYTES) / FILE_GRANULE_BYTES);
+const OBJECT_GRANULES_MAX = granulesFor(PAGE_BYTES);
+const WINDOW_MIN = 2;
+const LEAF_ENTRIES = 512;
+
+/** First byte of the buffer. */
+function aheadByte(node: Node): number {
+  return node.stagingByte + UNIT_BYTES;
+}
+
+/** Node byte of the slot's object in the buffer, −1 when it is not there. `sequence` as for `readStorage`. */
+export function findAhead(node: Node, slot: number, granule: number, sequence: number): number {
+  const { ahead } = node;
+  for (let i = 0; i < ahead.count; i++) {
+    if (ahead.slots[i] !== slot) continue;
+    if (ahead.granules[i] !== granule || ahead.sequences[i] !== sequence) return -1;
+    if ((ahead.used & (1 << i)) === 0) node.counters[C.swap_ra_hit]++;
+    ahead.used |= 1 << i;
+    return byteOf(node, granule);
+  }
+  return -1;
+}
+
+/**
+ * Reads the slot's object and those of the pages behind `entry`. Returns the node byte of the slot's, −1 when the device
+ * failed or nothing of the pages behind lies near by. `sequence` is the slot's, loaded earlier.
+ */
+export function readAhead(
+  node: Node,
+  device: Device,
+  entry: number,
+  slot: number,
+  granule: number,
+  sequence: number,
+): number {
+  const { ahead } = node;
+  sizeWindow(node);
+  ahead.used = 1;
+  ahead.count = 0;
+  note(node, slot, granule, sequence);
+  noteNext(node, entry, granule);
+  const pages = ahead.count;
+  ahead.count = 0; // nothing is kept while the buffer is being written
+  if (pages === 1) return -1;
+  try {
+    ahead.bytes = device.read(fileOffset(node, ahead.granule), node.bytes, aheadByte(node), ahead.bytes);
+  } catch {
+    return -1;
+  }
+  countFileRead(node, ahead.bytes);
+  node.counters[C.swap_ra] += pages - 1;
+  ahead.count = pages;
+  return byteOf(node, granule);
+}
+
+/** Where the object at `granule` lies in the buffer. */
+function byteOf(node: Node, granule: number): number {
+  return aheadByte(node) + (granule - node.ahead.granule) * FILE_GRANULE_BYTES;
+}
+
+function sizeWindow(node: Node): void {
+  const { ahead } = node;
+  if (ahead.count === 0) return;
+  const used = bitsOf(ahead.used);
+  if (used === ahead.count) ahead.window = Math.min(ahead.window * 2, FILE_AHEAD_PAGES_MAX);
+  else if (used * 2 < ahead.count) ahead.window = Math.max(ahead.window >> 1, WINDOW_MIN);
+}
+
+function bitsOf(bits: number): number {
+  let count = 0;
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count++;
+  return count;
+}
+
+/**
+ * Notes pages behind `entry` in its leaf whose objects lie near that of the first, before or behind it: the demoter writes what
+ * its clock finds, and that may be the wrong way round. Ends at the first that lies too far away: the next read begins there.
+ */
+function noteNext(node: Node, entry: number, first: number): void {
+  const { ahead, words } = node;
+  const segmentStart = first - (first % SEGMENT_GRANULES);
+  const segmentEnd = segmentStart + SEGMENT_GRANULES;
+  const leafEnd = entry - (entry % LEAF_ENTRIES) + LEAF_ENTRIES;
+  let start = first;
+  let end = Math.min(first + OBJECT_GRANULES_MAX, segmentEnd);
+  for (let at = entry + 1; at < Math.min(entry + ahead.window, leafEnd); at++) {
+    const pte = Atomics.load(words, at);
+    if (!isSwapped(pte)) continue;
+    const slot = slotFromPte(pte);
+    const sequence = Atomics.load(words, sequenceAt(slot));
+    const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
+    const granule = W.payloadOf(word);
+    if (W.tagOf(word) !== W.SLOT_FILE) continue;
+    if (granule < segmentStart || granule >= segmentEnd) break;
+    const newStart = Math.min(start, granule);
+    const newEnd = Math.max(end, Math.min(granule + OBJECT_GRANULES_MAX, segmentEnd));
+    if (newEnd - newStart > AHEAD_GRANULES) break;
+    start = newStart;
+    end = newEnd;
+    note(node, slot, granule, sequence);
+  }
+  ahead.granule = start;
+  ahead.bytes = (end - start) * FILE_GRANULE_BYTES;
+}
+
+function note(node: Node, slot: number, granule: number, sequence: number): void {
+  const { ahead } = node;
+  ahead.slots[ahead.count] = slot;
+  ahead.granules[ahead.count] = granule;
+  ahead.sequences[ahead.count] = sequence;
+  ahead.count++;
+}
+
+/** Bytes `from` to `wanted` of the page whose object lies at `byte` of the buffer. False when it is not an undamaged object of the slot. */
+export function decodeAhead(
+  node: Node,
+  byte: number,
+  slot: number,
+  target: number,
+  from: number,
+  wanted: number,
+): boolean {
+  const available = node.ahead.bytes - (byte - aheadByte(node));
+  if (available < FILE_OBJECT_BYTES_MAX || !isRawAt(node, byte)) {
+    return isObjectOf(node, byte, slot, available) && decodeObject(node, byte, target, wanted);
+  }
+  const first = Math.floor(from / RAW_PART_BYTES);
+  const end = Math.ceil(wanted / RAW_PART_BYTES);
+  const at = byte + first * RAW_PART_STRIDE;
+  if (!areParts(node, at, slot, first, end)) return false;
+  copyParts(node, at, target, first, end);
+  return true;
+}
+
+export function countFileRead(node: Node, bytes: number): void {
+  node.counters[C.file_reads]++;
+  node.counters[C.file_bytes_read] += bytes;
+}
