@@ -45,6 +45,11 @@ export interface FileAhead {
   entry: number;
   /** How many of the last objects were raw, less those that were not: 0 … 3. */
   rawScore: number;
+  /** The next object is wanted whole: it may be promoted. */
+  wantsWhole: boolean;
+  /** Node byte of the object that was read last, and bytes there from it on; −1: it was not read whole. */
+  object: number;
+  objectBytes: number;
 }
 
 /** Most pages one read brings, the kernel's 2^page-cluster at its greatest. */
@@ -62,6 +67,9 @@ function createFileAhead(): FileAhead {
     window: 2,
     entry: 0,
     rawScore: 0,
+    wantsWhole: false,
+    object: -1,
+    objectBytes: 0,
   };
 }
 

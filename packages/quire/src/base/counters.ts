@@ -31,6 +31,7 @@ export const COUNTER_NAMES = [
   'transient_reads',
   'swap_clean_copies',
   'swap_copies_ahead',
+  'swap_promoted',
   'swap_ra',
   'swap_ra_hit',
   'swap_rescued',

@@ -50,3 +50,8 @@ export function refaultDistance(bucketNow: number, shadow: number): number {
 export function isRefaultClose(bucketNow: number, shadow: number): boolean {
   return refaultDistance(bucketNow, shadow) < PROMOTE_BUCKETS;
 }
+
+/** Were fewer other pages wanted in between than `frames` hold? */
+export function isRefaultWithin(node: Node, bucketNow: number, shadow: number, frames: number): boolean {
+  return refaultDistance(bucketNow, shadow) < (MEMORY_BUCKETS * frames) / node.frames;
+}

@@ -41,6 +41,8 @@ import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 const AHEAD_GRANULES = Math.floor((AREA_STAGING_BYTES - UNIT_BYTES) / FILE_GRANULE_BYTES);
 const OBJECT_GRANULES_MAX = granulesFor(PAGE_BYTES);
 const WINDOW_MIN = 2;
+/** Pages too far away that one read passes over. */
+const PASSED_MAX = 2;
 const LEAF_ENTRIES = 512;
 
 /** First byte of the buffer. */
@@ -114,16 +116,19 @@ function bitsOf(bits: number): number {
 
 /**
  * Notes pages behind `entry` in its leaf whose objects lie near that of the first, before or behind it: the demoter writes what
- * its clock finds, and that may be the wrong way round. Ends at the first that lies too far away: the next read begins there.
+ * its clock finds, and that may be the wrong way round. Few may be too far away: at the first of them the next read will
+ * begin, and what lies behind it was read for nothing.
  */
 function noteNext(node: Node, entry: number, first: number): void {
   const { ahead, words } = node;
   const segmentStart = first - (first % SEGMENT_GRANULES);
   const segmentEnd = segmentStart + SEGMENT_GRANULES;
   const leafEnd = entry - (entry % LEAF_ENTRIES) + LEAF_ENTRIES;
+  let passed = 0;
   let start = first;
   let end = Math.min(first + OBJECT_GRANULES_MAX, segmentEnd);
-  for (let at = entry + 1; at < Math.min(entry + ahead.window, leafEnd); at++) {
+  const last = Math.min(entry + FILE_AHEAD_PAGES_MAX, leafEnd);
+  for (let at = entry + 1; at < last && ahead.count < ahead.window; at++) {
     const pte = Atomics.load(words, at);
     if (!isSwapped(pte)) continue;
     const slot = slotFromPte(pte);
@@ -131,10 +136,13 @@ function noteNext(node: Node, entry: number, first: number): void {
     const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
     const granule = W.payloadOf(word);
     if (W.tagOf(word) !== W.SLOT_FILE) continue;
-    if (granule < segmentStart || granule >= segmentEnd) break;
+    const isNear = granule >= segmentStart && granule < segmentEnd;
     const newStart = Math.min(start, granule);
     const newEnd = Math.max(end, Math.min(granule + OBJECT_GRANULES_MAX, segmentEnd));
-    if (newEnd - newStart > AHEAD_GRANULES) break;
+    if (!isNear || newEnd - newStart > AHEAD_GRANULES) {
+      if (++passed > PASSED_MAX) break;
+      continue;
+    }
     start = newStart;
     end = newEnd;
     note(node, slot, granule, sequence);
@@ -161,6 +169,8 @@ export function decodeAhead(
   wanted: number,
 ): boolean {
   const available = node.ahead.bytes - (byte - aheadByte(node));
+  node.ahead.object = byte;
+  node.ahead.objectBytes = available;
   if (available < FILE_OBJECT_BYTES_MAX || !isRawAt(node, byte)) {
     return isObjectOf(node, byte, slot, available) && decodeObject(node, byte, target, wanted);
   }

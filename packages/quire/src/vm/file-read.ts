@@ -46,14 +46,16 @@ export function readFromFile(
 ): number {
   if (device === undefined) return READ_IO;
   const { ahead } = node;
-  const entry = ahead.entry;
+  const { entry, wantsWhole } = ahead;
   ahead.entry = 0;
+  ahead.wantsWhole = false;
+  ahead.object = -1;
   if (ahead.count > 0 || entry !== 0) {
     let byte = ahead.count > 0 ? findAhead(node, slot, granule, sequence) : -1;
     if (byte < 0 && entry !== 0) byte = readAhead(node, device, entry, slot, granule, sequence);
     if (byte >= 0 && decodeAhead(node, byte, slot, target, from, wanted)) return READ_OK;
   }
-  const isLikelyRaw = ahead.rawScore >= RAW_SCORE_LIKELY && wanted - from <= PARTS_MAX * RAW_PART_BYTES;
+  const isLikelyRaw = !wantsWhole && ahead.rawScore >= RAW_SCORE_LIKELY && wanted - from <= PARTS_MAX * RAW_PART_BYTES;
   if (isLikelyRaw && readParts(node, device, slot, granule, target, from, wanted)) return READ_OK;
   return readWhole(node, device, slot, granule, target, wanted);
 }
@@ -100,6 +102,8 @@ export function decodeFileObject(node: Node, slot: number, got: number, target: 
   countFileRead(node, got);
   if (!isObjectOf(node, node.ioByte, slot, got)) return READ_CORRUPT;
   const { ahead } = node;
+  ahead.object = node.ioByte;
+  ahead.objectBytes = got;
   ahead.rawScore = isRawAt(node, node.ioByte)
     ? Math.min(ahead.rawScore + 1, RAW_SCORE_MAX)
     : Math.max(ahead.rawScore - 1, 0);

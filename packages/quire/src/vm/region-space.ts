@@ -24,7 +24,6 @@ import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
 import { findLeaf, regionAt } from '../page-table/page-table.ts';
-import { advanceAge, ageBucket, isRefaultClose, shadowByteAt } from '../reclaim/working-set.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
@@ -34,12 +33,15 @@ import type { Memory } from './memory.ts';
 import type { PageSpace, PageView } from './page-space.ts';
 import { createPageView } from './page-space.ts';
 import { READ_OK, READ_RETRY, readError } from './read-outcome.ts';
+import { promoteRead, TOUCH_MEMORY, TOUCH_POOL, touchSwapped } from './refault.ts';
 import { readStorage } from './swap-in.ts';
 import { discardRange } from './unmap.ts';
 
 /** Leaves remembered a region and thread: 1,024 chunks of 2 MiB, 2 GiB without a walk. */
 const TLB_ENTRIES = 1024;
 /** A reader overtaken this often in a row by reclaim takes a page in instead of trying on. */
+/** Pages in memory that a reader in order may have met since the last swapped one. */
+const IN_ORDER_MAX = 8;
 const RETRIES_MAX = 1_000_000;
 /**
  * Retries between two looks at the node lock: its holder may be off the processor half way through what the reader
@@ -322,17 +324,20 @@ export class RegionSpace implements PageSpace {
     if (tag === W.SLOT_FRAME || tag === W.SLOT_RAW) return openStorageFrame(node, slot, word, sequence, view);
     if (tag === W.SLOT_FREE || tag === W.SLOT_EMPTY) return false;
     const isInOrder = this.noteRead(node, n, pteAt);
-    if (this.shouldPromote(node, slot)) {
+    const touch = touchSwapped(node, slot, tag === W.SLOT_FILE, !this.isPromotionOff);
+    if (touch === TOUCH_MEMORY) {
       this.promote = true;
       return false;
     }
     node.counters[C.transient_reads]++;
     if (isInOrder && tag === W.SLOT_FILE) node.ahead.entry = pteAt;
+    node.ahead.wantsWhole = touch === TOUCH_POOL;
     const scratch = node.nextScratch();
     const outcome = readStorage(node, this.memory.device, slot, word, sequence, scratch | 0, neededEnd, from);
     if (outcome === READ_RETRY) return false;
     if (outcome !== READ_OK) throw readError(node, outcome);
     markStorageUsed(node, word);
+    if (touch === TOUCH_POOL) promoteRead(node, slot, W.payloadOf(word), sequence);
     view.words = node.words;
     view.bytes = node.bytes;
     view.byte = scratch;
@@ -351,20 +356,7 @@ export class RegionSpace implements PageSpace {
     noteRead(node, this.region, distance);
     this.lastEntry = pteAt;
     this.lastNode = n;
-    return distance === 1 || isReadInSequence(node, this.region);
-  }
-
-  /** Second touch within the working-set distance, and memory to spare for it. Leaves the age of this touch behind. */
-  private shouldPromote(node: Node, slot: number): boolean {
-    const at = shadowByteAt(node, slot);
-    const bucket = ageBucket(node);
-    const shadow = node.bytes[at];
-    advanceAge(node);
-    node.bytes[at] = bucket;
-    if (!isRefaultClose(bucket, shadow) || this.isPromotionOff) return false;
-    if (node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN]) return false;
-    node.counters[C.workingset_refault_anon]++;
-    return true;
+    return (distance > 0 && distance <= IN_ORDER_MAX) || isReadInSequence(node, this.region);
   }
 
   /** The owner of this view gives the region up: what uses it afterwards would find another's pages. */

@@ -1,0 +1,44 @@
+/**
+ * What a touch of a swapped page says about its place. The distance to the touch before (reclaim/working-set.ts) is compared
+ * with what each tier could hold:
+ *
+ *   less than 1/64 of memory                          the page comes into memory, and keeps its slot as clean copy
+ *   less than the compressed tier's share of memory   a page on file goes to the compressed tier, as it is (swap/promoter.ts)
+ *   more, or never touched before                     it is read where it lies
+ */
+import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
+import { C } from '../base/counters.ts';
+import type { SlotIndex } from '../base/units.ts';
+import { advanceAge, ageBucket, isRefaultClose, isRefaultWithin, shadowByteAt } from '../reclaim/working-set.ts';
+import { hasPoolRoom, promoteObject } from '../swap/promoter.ts';
+
+/** Outcomes of a touch. */
+export const TOUCH_FAR = 0;
+export const TOUCH_POOL = 1;
+export const TOUCH_MEMORY = 2;
+
+/** Notes a touch of the slot's page and says where the page belongs. Leaves the age of this touch behind. `mayComeIn` false: not
+ * into memory, since that failed just now. */
+export function touchSwapped(node: Node, slot: number, isOnFile: boolean, mayComeIn: boolean): number {
+  const at = shadowByteAt(node, slot);
+  const bucket = ageBucket(node);
+  const shadow = node.bytes[at];
+  advanceAge(node);
+  node.bytes[at] = bucket;
+  if (mayComeIn && isRefaultClose(bucket, shadow) && node.words[L.H_FREE_FRAMES] > node.words[L.H_WMARK_MIN]) {
+    node.counters[C.workingset_refault_anon]++;
+    return TOUCH_MEMORY;
+  }
+  if (!isOnFile || !isRefaultWithin(node, bucket, shadow, node.words[L.H_POOL_FRAMES_MAX])) return TOUCH_FAR;
+  return hasPoolRoom(node) ? TOUCH_POOL : TOUCH_FAR;
+}
+
+/**
+ * Promotes the page whose object this thread has just read, whole: it lies where `node.ahead.object` says. Best effort.
+ * `granule` and `sequence` are those the object was read by.
+ */
+export function promoteRead(node: Node, slot: number, granule: number, sequence: number): void {
+  const { object, objectBytes } = node.ahead;
+  if (object >= 0) promoteObject(node, slot as SlotIndex, granule, sequence, object, objectBytes);
+}
