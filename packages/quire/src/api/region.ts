@@ -3,6 +3,7 @@ import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { prefetchAsync, readAsync } from '../vm/async-read.ts';
 import type { Memory } from '../vm/memory.ts';
+import { withoutWaiting } from '../vm/no-wait.ts';
 import { pinRange, unpinRange } from '../vm/pin-range.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { checkBytes, checkSpan } from './arguments.ts';
@@ -139,25 +140,25 @@ export class Region implements Disposable {
     checkBytes('bytes', bytes);
     checkSpan(offset, bytes.length, this.size);
     await this.prefetchEnds(offset, bytes.length);
-    this.write(offset, bytes);
+    await this.withoutWaiting(() => this.write(offset, bytes));
   }
 
   async fillAsync(offset: number, length: number, byte = 0): Promise<void> {
     checkSpan(offset, length, this.size);
     await this.prefetchEnds(offset, length);
-    this.fill(offset, length, byte);
+    await this.withoutWaiting(() => this.fill(offset, length, byte));
   }
 
   async discardAsync(offset: number, length: number): Promise<void> {
     checkSpan(offset, length, this.size);
     await this.prefetchEnds(offset, length);
-    this.discard(offset, length);
+    await this.withoutWaiting(() => this.discard(offset, length));
   }
 
   async pinAsync(offset: number, length: number): Promise<RegionPin> {
     checkSpan(offset, length, this.size);
     await this.prefetch(offset, length);
-    return this.pin(offset, length);
+    return this.withoutWaiting(() => this.pin(offset, length));
   }
 
   /** Brings pages from the disk tier into memory, best effort, without blocking the event loop. */
@@ -169,6 +170,11 @@ export class Region implements Disposable {
     } catch (error) {
       throw this.owner.memory.latch(error);
     }
+  }
+
+  /** What was prefetched may be gone again, or found no memory: `work` is tried until it need not wait for the disk. */
+  private withoutWaiting<T>(work: () => T): Promise<T> {
+    return withoutWaiting(this.owner.memory, () => this.checkOpen(), work);
   }
 
   /** Pages changed in part need their old bytes. Those overwritten whole do not, and may be unreadable. */

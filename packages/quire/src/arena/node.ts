@@ -50,6 +50,24 @@ export interface FileAhead {
   /** Node byte of the object that was read last, and bytes there from it on; −1: it was not read whole. */
   object: number;
   objectBytes: number;
+  /** No read may wait for the device: an async call is at work. */
+  noWait: boolean;
+  /** Outcome of the last touch (vm/refault.ts); of the touch of `touchSlot` that is being tried again, −1 none. */
+  touch: number;
+  touchSlot: number;
+  touchSequence: number;
+  readonly fetched: FetchedObject;
+}
+
+/** An object that an async call has fetched into this thread's I/O buffer (vm/no-wait.ts). */
+export interface FetchedObject {
+  /** −1: nothing is there. */
+  slot: number;
+  granule: number;
+  sequence: number;
+  /** Bytes read; −1: the device failed, with `cause`. */
+  bytes: number;
+  cause: unknown;
 }
 
 /** Most pages one read brings, the kernel's 2^page-cluster at its greatest. */
@@ -70,6 +88,11 @@ function createFileAhead(): FileAhead {
     wantsWhole: false,
     object: -1,
     objectBytes: 0,
+    noWait: false,
+    touch: 0,
+    touchSlot: -1,
+    touchSequence: 0,
+    fetched: { slot: -1, granule: 0, sequence: 0, bytes: 0, cause: undefined },
   };
 }
 
@@ -205,6 +228,7 @@ export class Node {
     this.thread = thread;
     this.decoded.base = -1;
     this.ahead.count = 0;
+    this.ahead.fetched.slot = -1;
     this.threadIndex = index;
     this.threadAt = L.THREADS_AT + index * L.THREAD_WORDS;
     const area = this.words[this.threadAt + L.T_AREA];

@@ -57,7 +57,18 @@ export class FileDevice implements Device {
     }
   }
 
-  readAsync(offset: number, target: Uint8Array, start: number, length: number): Promise<number> {
+  async readAsync(offset: number, target: Uint8Array, start: number, length: number): Promise<number> {
+    let got = 0;
+    while (got < length) {
+      const n = await this.readOnce(offset + got, target, start + got, length - got);
+      if (n === 0) break; // end of the file
+      got += n;
+    }
+    return got;
+  }
+
+  /** May be short before an error: what is behind is asked for again, and tells it. */
+  private readOnce(offset: number, target: Uint8Array, start: number, length: number): Promise<number> {
     const device = Math.floor(offset / DEVICE_BYTES);
     const fd = takeDescriptor(this.home, device);
     if (fd < 0) return Promise.resolve(0);

@@ -76,6 +76,17 @@ export function isObject(node: Node, byte: number, available: number): boolean {
   return node.words[word + 2] === checksum(node, byte, length);
 }
 
+/**
+ * Bytes of the slot's object, header included, as its header at `words[at]` says; −1 when that is none of the slot's. For who
+ * could not read as much as the largest object takes: what lies behind this one may be unreadable.
+ */
+export function storedBytes(words: Int32Array, at: number, slot: number): number {
+  if (words[at] !== slot || words[at + 3] !== FILE_MAGIC) return -1;
+  if (words[at + 1] === rawWord(0)) return FILE_OBJECT_BYTES_MAX;
+  const length = words[at + 1];
+  return length > 0 && length <= PAGE_BYTES ? FILE_HEADER_BYTES + length : -1;
+}
+
 /** The object's header says that it is raw. */
 export function isRawAt(node: Node, byte: number): boolean {
   return node.words[(byte >>> 2) + 1] === rawWord(0);

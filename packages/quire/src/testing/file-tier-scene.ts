@@ -12,6 +12,7 @@ import { payloadOf, SLOT_FILE, tagOf } from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { sumCounter } from '../vm/thread-slot.ts';
+import { MemoryDevice } from './memory-device.ts';
 import { makePage } from './page-data.ts';
 import { createTestInstance, type TestInstance } from './test-instance.ts';
 
@@ -24,8 +25,8 @@ export interface Loaded {
 }
 
 /** `pages` pages of text, all compressed; nothing on file yet. */
-export function load(fileBytes = 16 * MIB, pages = PAGES): Loaded {
-  const instance = createTestInstance({ bytes: 8 * MIB, fileBytes });
+export function load(fileBytes = 16 * MIB, pages = PAGES, device = new MemoryDevice()): Loaded {
+  const instance = createTestInstance({ bytes: 8 * MIB, fileBytes, device });
   const space = instance.space(64 * MIB);
   for (let page = 0; page < pages; page++) space.write(page * PAGE_BYTES, pageOf(page), 0, PAGE_BYTES);
   evict(instance);

@@ -23,7 +23,7 @@ import {
 } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromPte, isPresent, PTE_NONE, pteFromFrame, pteFromSlot } from '../arena/pte.ts';
+import { frameFromPte, isPresent, PTE_NONE, pteFromFrame } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
@@ -208,43 +208,6 @@ function promote(memory: Memory, n: number, region: number, chunk: number, page:
     return fresh;
   }
   return bringIn(memory, n, region, pteAt, fresh, 0) ? PROMOTED : NO_PFN;
-}
-
-/**
- * Maps a page whose file object the caller has fetched, if slot and sequence are still those it was fetched under.
- * `decode` fills a page at kernel address `target` and returns a READ_ code. Best effort: does nothing when memory is
- * short. Throws when the object is damaged.
- */
-export function faultFromFile(
-  memory: Memory,
-  n: number,
-  region: number,
-  chunk: number,
-  page: number,
-  slot: number,
-  sequence: number,
-  decode: (target: number) => number,
-): void {
-  const node = memory.nodes[n];
-  node.lock();
-  const fresh = allocPageLocked(node, groupOfRegion(node, region), GFP_USER);
-  node.unlock();
-  if (fresh === NO_PFN || fresh === OVER_LIMIT) return;
-  const outcome = decode(fresh * PAGE_BYTES);
-  node.lock();
-  const leaf = findLeaf(node, region, chunk);
-  const current =
-    leaf !== 0 &&
-    node.words[leaf + page] === pteFromSlot(slot as SlotIndex) &&
-    node.words[sequenceAt(slot)] === sequence;
-  if (current && outcome === READ_OK) {
-    node.counters[C.pgmajfault]++;
-    node.counters[C.pswpin]++;
-    markAccess(node, region, fresh);
-    mapSwappedLocked(node, leaf + page, slot as SlotIndex, fresh, 0);
-  } else freeLocked(node, fresh);
-  node.unlock();
-  if (current && outcome !== READ_OK) throw readError(node, outcome);
 }
 
 /** Cases that need no new frame. NO_PFN when one is needed, OVER_LIMIT when the group may not have the one that is there. */

@@ -76,23 +76,73 @@ export function readAhead(
   sequence: number,
 ): number {
   const { ahead } = node;
-  sizeWindow(node);
-  ahead.used = 1;
-  ahead.count = 0;
-  note(node, slot, granule, sequence);
-  noteNext(node, entry, granule);
-  const pages = ahead.count;
-  ahead.count = 0; // nothing is kept while the buffer is being written
+  const pages = planAhead(node, entry, slot, granule, sequence);
   if (pages === 1) return -1;
   try {
     ahead.bytes = device.read(fileOffset(node, ahead.granule), node.bytes, aheadByte(node), ahead.bytes);
   } catch {
     return -1;
   }
-  countFileRead(node, ahead.bytes);
-  node.counters[C.swap_ra] += pages - 1;
-  ahead.count = pages;
+  keepAhead(node, pages);
   return byteOf(node, granule);
+}
+
+/**
+ * As `readAhead`, without blocking the thread. What was read is put into the buffer by the function that is returned,
+ * undefined when nothing was.
+ */
+export async function readAheadAsync(
+  node: Node,
+  device: Device,
+  entry: number,
+  slot: number,
+  granule: number,
+  sequence: number,
+): Promise<(() => void) | undefined> {
+  const { ahead } = node;
+  const pages = planAhead(node, entry, slot, granule, sequence);
+  if (pages === 1) return undefined;
+  // Other calls of this thread may read ahead meanwhile: what was noted comes back with the bytes.
+  const { granule: first, bytes } = ahead;
+  const slots = ahead.slots.slice(0, pages);
+  const granules = ahead.granules.slice(0, pages);
+  const sequences = ahead.sequences.slice(0, pages);
+  const buffer = new Uint8Array(bytes);
+  let got = 0;
+  try {
+    got = await device.readAsync(fileOffset(node, first), buffer, 0, bytes);
+  } catch {
+    return undefined;
+  }
+  return () => {
+    node.bytes.set(buffer, aheadByte(node));
+    ahead.slots.set(slots);
+    ahead.granules.set(granules);
+    ahead.sequences.set(sequences);
+    ahead.granule = first;
+    ahead.bytes = got;
+    ahead.used = 1;
+    keepAhead(node, pages);
+  };
+}
+
+/** Notes what to read: `ahead.granule` and `ahead.bytes`. Nothing is kept any more. Returns the pages noted, the slot's included. */
+function planAhead(node: Node, entry: number, slot: number, granule: number, sequence: number): number {
+  const { ahead } = node;
+  sizeWindow(node);
+  ahead.used = 1;
+  ahead.count = 0;
+  note(node, slot, granule, sequence);
+  noteNext(node, entry, granule);
+  const pages = ahead.count;
+  ahead.count = 0;
+  return pages;
+}
+
+function keepAhead(node: Node, pages: number): void {
+  countFileRead(node, node.ahead.bytes);
+  node.counters[C.swap_ra] += pages - 1;
+  node.ahead.count = pages;
 }
 
 /** Where the object at `granule` lies in the buffer. */

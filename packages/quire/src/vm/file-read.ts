@@ -2,7 +2,7 @@
  * Bytes of one page out of the file tier, checked and decoded, by a thread that may wait for the device. What is read is the
  * page's as long as its slot's sequence stands, which the caller looks at afterwards (vm/swap-in.ts).
  *
- *   1. what was read ahead for this thread                                               (vm/file-ahead.ts)
+ *   1. what was read ahead for this thread (vm/file-ahead.ts), or fetched for it (vm/no-wait.ts)
  *   2. in order: this object and those of the pages behind it, in one read
  *   3. when the last objects were raw: the wanted parts alone, each with its own checksum; a wrong guess costs that read
  *   4. the object, as long as the largest one is: its length stands in its header
@@ -22,10 +22,11 @@ import {
   isRawAt,
   RAW_PART_BYTES,
   RAW_PART_STRIDE,
+  storedBytes,
 } from '../swap/file-object.ts';
-import { fileOffset } from '../swap/file-segments.ts';
+import { FILE_HEADER_BYTES, fileOffset } from '../swap/file-segments.ts';
 import { countFileRead, decodeAhead, findAhead, readAhead } from './file-ahead.ts';
-import { lastIo, READ_CORRUPT, READ_IO, READ_OK } from './read-outcome.ts';
+import { lastIo, lastWanted, READ_CORRUPT, READ_IO, READ_OK, READ_WAIT } from './read-outcome.ts';
 
 /** So many of the last objects raw, and the next is taken for raw. */
 const RAW_SCORE_LIKELY = 2;
@@ -52,9 +53,15 @@ export function readFromFile(
   ahead.object = -1;
   if (ahead.count > 0 || entry !== 0) {
     let byte = ahead.count > 0 ? findAhead(node, slot, granule, sequence) : -1;
-    if (byte < 0 && entry !== 0) byte = readAhead(node, device, entry, slot, granule, sequence);
+    if (byte < 0 && entry !== 0 && !ahead.noWait) byte = readAhead(node, device, entry, slot, granule, sequence);
     if (byte >= 0 && decodeAhead(node, byte, slot, target, from, wanted)) return READ_OK;
   }
+  if (isFetched(node, slot, granule, sequence)) return decodeFetched(node, slot, target, wanted);
+  if (ahead.noWait) {
+    lastWanted.value = { slot, granule, sequence, entry, touch: ahead.touch };
+    return READ_WAIT;
+  }
+  ahead.fetched.slot = -1;
   const isLikelyRaw = !wantsWhole && ahead.rawScore >= RAW_SCORE_LIKELY && wanted - from <= PARTS_MAX * RAW_PART_BYTES;
   if (isLikelyRaw && readParts(node, device, slot, granule, target, from, wanted)) return READ_OK;
   return readWhole(node, device, slot, granule, target, wanted);
@@ -90,16 +97,45 @@ function readWhole(node: Node, device: Device, slot: number, granule: number, ta
   try {
     got = device.read(fileOffset(node, granule), node.bytes, node.ioByte, FILE_OBJECT_BYTES_MAX);
   } catch (error) {
-    lastIo.cause = error;
-    node.counters[C.file_read_errors]++;
-    return READ_IO;
+    got = readExactly(node, device, slot, granule);
+    if (got < 0) {
+      lastIo.cause = error;
+      node.counters[C.file_read_errors]++;
+      return READ_IO;
+    }
   }
-  return decodeFileObject(node, slot, got, target, wanted);
+  countFileRead(node, got);
+  return decodeIo(node, slot, got, target, wanted);
 }
 
-/** Checks and decodes what was read into the thread's I/O buffer. */
-export function decodeFileObject(node: Node, slot: number, got: number, target: number, wanted: number): number {
-  countFileRead(node, got);
+/** The object and nothing behind it, which may be what cannot be read. −1 when the object cannot either. */
+function readExactly(node: Node, device: Device, slot: number, granule: number): number {
+  const offset = fileOffset(node, granule);
+  try {
+    device.read(offset, node.bytes, node.ioByte, FILE_HEADER_BYTES);
+    const bytes = storedBytes(node.words, node.ioByte >>> 2, slot);
+    return bytes < 0 ? -1 : device.read(offset, node.bytes, node.ioByte, bytes);
+  } catch {
+    return -1;
+  }
+}
+
+/** Is the object in the I/O buffer, since this thread's async call fetched it? */
+export function isFetched(node: Node, slot: number, granule: number, sequence: number): boolean {
+  const { fetched } = node.ahead;
+  return fetched.slot === slot && fetched.granule === granule && fetched.sequence === sequence;
+}
+
+function decodeFetched(node: Node, slot: number, target: number, wanted: number): number {
+  const { fetched } = node.ahead;
+  fetched.slot = -1; // used once: what failed may go well the next time
+  if (fetched.bytes >= 0) return decodeIo(node, slot, fetched.bytes, target, wanted);
+  lastIo.cause = fetched.cause;
+  return READ_IO;
+}
+
+/** Checks and decodes what lies in the thread's I/O buffer. */
+function decodeIo(node: Node, slot: number, got: number, target: number, wanted: number): number {
   if (!isObjectOf(node, node.ioByte, slot, got)) return READ_CORRUPT;
   const { ahead } = node;
   ahead.object = node.ioByte;

@@ -18,9 +18,27 @@ export const TOUCH_FAR = 0;
 export const TOUCH_POOL = 1;
 export const TOUCH_MEMORY = 2;
 
-/** Notes a touch of the slot's page and says where the page belongs. Leaves the age of this touch behind. `mayComeIn` false: not
- * into memory, since that failed just now. */
-export function touchSwapped(node: Node, slot: number, isOnFile: boolean, mayComeIn: boolean): number {
+/**
+ * Notes a touch of the slot's page and says where the page belongs. Leaves the age of this touch behind. `sequence` as for
+ * `readStorage`: a call that is tried again (vm/no-wait.ts) has touched the page already. `mayComeIn` false: not into memory, since that failed just now.
+ */
+export function touchSwapped(
+  node: Node,
+  slot: number,
+  sequence: number,
+  isOnFile: boolean,
+  mayComeIn: boolean,
+): number {
+  const { ahead } = node;
+  if (ahead.touchSlot === slot && ahead.touchSequence === sequence && ahead.noWait) {
+    ahead.touchSlot = -1;
+    return ahead.touch;
+  }
+  ahead.touch = touchOf(node, slot, isOnFile, mayComeIn);
+  return ahead.touch;
+}
+
+function touchOf(node: Node, slot: number, isOnFile: boolean, mayComeIn: boolean): number {
   const at = shadowByteAt(node, slot);
   const bucket = ageBucket(node);
   const shadow = node.bytes[at];

@@ -324,7 +324,7 @@ export class RegionSpace implements PageSpace {
     if (tag === W.SLOT_FRAME || tag === W.SLOT_RAW) return openStorageFrame(node, slot, word, sequence, view);
     if (tag === W.SLOT_FREE || tag === W.SLOT_EMPTY) return false;
     const isInOrder = this.noteRead(node, n, pteAt);
-    const touch = touchSwapped(node, slot, tag === W.SLOT_FILE, !this.isPromotionOff);
+    const touch = touchSwapped(node, slot, sequence, tag === W.SLOT_FILE, !this.isPromotionOff);
     if (touch === TOUCH_MEMORY) {
       this.promote = true;
       return false;

@@ -1,0 +1,102 @@
+/**
+ * Async calls: synchronous operations tried again, each time with one more object fetched.
+ *
+ *   try the operation with `noWait` set ──done──► resolved
+ *        │ an object would have to be read from the device: WouldWait passes through, all locks and frames given back
+ *        ▼
+ *   fetch it with the device's non-blocking read, into a buffer of the JS heap
+ *        ▼
+ *   copy it into the thread's I/O buffer, or those of several pages in order into its read-ahead buffer; try again, in the
+ *   same turn of the event loop: nothing of this thread can take the buffer in between
+ *
+ * The operation finds the object by slot, granule and sequence (vm/file-read.ts): what was moved or freed while it was being
+ * fetched is looked up and fetched anew. An error of the device reaches the operation the same way, as that of the page. So
+ * an async call takes the same paths as a synchronous one, faults and promotions included, and the thread never waits for a read.
+ *
+ * A try is started over from its beginning, so operations must be such that this does no harm: reads, and writes of the
+ * same bytes.
+ */
+import type { Node } from '../arena/node.ts';
+import { C } from '../base/counters.ts';
+import { QuireError } from '../base/errors.ts';
+import type { Device } from '../base/port.ts';
+import { FILE_OBJECT_BYTES_MAX, storedBytes } from '../swap/file-object.ts';
+import { FILE_HEADER_BYTES, fileOffset } from '../swap/file-segments.ts';
+import { countFileRead, readAheadAsync } from './file-ahead.ts';
+import type { Memory } from './memory.ts';
+import { type WantedObject, WouldWait } from './read-outcome.ts';
+
+/** Each page of a range may have to be fetched, and fetched again since others push it out. */
+const TRIES_MAX = 4096;
+
+/**
+ * Runs `work` until it gets through without a read of the device. `stillOpen` throws when what it works on was closed
+ * while an object was being fetched.
+ */
+export async function withoutWaiting<T>(memory: Memory, stillOpen: () => void, work: () => T): Promise<T> {
+  for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
+    let missing: WouldWait;
+    setNoWait(memory, true);
+    try {
+      return work();
+    } catch (error) {
+      if (!(error instanceof WouldWait)) throw error;
+      missing = error;
+    } finally {
+      setNoWait(memory, false);
+    }
+    if (memory.device === undefined) break;
+    const install = await fetchObject(missing.node, memory.device, missing.wanted);
+    stillOpen();
+    install();
+    touchOnce(missing.node, missing.wanted);
+  }
+  throw new QuireError('ERR_QUIRE_FAILED', 'an async call made no progress');
+}
+
+function setNoWait(memory: Memory, noWait: boolean): void {
+  for (const node of memory.nodes) node.ahead.noWait = noWait;
+}
+
+/** The touch that found the object on file is not counted again. */
+function touchOnce({ ahead }: Node, { slot, sequence, touch }: WantedObject): void {
+  ahead.touchSlot = slot;
+  ahead.touchSequence = sequence;
+  ahead.touch = touch;
+}
+
+/** Gives the function that puts what was read into the thread's buffers. */
+async function fetchObject(node: Node, device: Device, wanted: WantedObject): Promise<() => void> {
+  const { slot, granule, sequence, entry } = wanted;
+  const install = entry === 0 ? undefined : await readAheadAsync(node, device, entry, slot, granule, sequence);
+  if (install !== undefined) return install;
+  const { fetched } = node.ahead;
+  const buffer = new Uint8Array(FILE_OBJECT_BYTES_MAX);
+  const offset = fileOffset(node, granule);
+  let bytes = 0;
+  try {
+    bytes = await device.readAsync(offset, buffer, 0, buffer.length);
+  } catch (cause) {
+    bytes = await readExactly(device, offset, buffer, slot);
+    if (bytes < 0) {
+      node.counters[C.file_read_errors]++;
+      return () => Object.assign(fetched, { slot, granule, sequence, bytes, cause });
+    }
+  }
+  countFileRead(node, bytes);
+  return () => {
+    node.bytes.set(buffer, node.ioByte);
+    Object.assign(fetched, { slot, granule, sequence, bytes, cause: undefined });
+  };
+}
+
+/** As in vm/file-read.ts: the object and nothing behind it. */
+async function readExactly(device: Device, offset: number, buffer: Uint8Array, slot: number): Promise<number> {
+  try {
+    await device.readAsync(offset, buffer, 0, FILE_HEADER_BYTES);
+    const bytes = storedBytes(new Int32Array(buffer.buffer), 0, slot);
+    return bytes < 0 ? -1 : await device.readAsync(offset, buffer, 0, bytes);
+  } catch {
+    return -1;
+  }
+}
