@@ -59,19 +59,22 @@ export interface FileAhead {
   readonly fetched: FetchedObject;
 }
 
-/** An object that an async call has fetched into this thread's I/O buffer (vm/no-wait.ts). */
+/** An object that an async call of this thread has fetched (vm/no-wait.ts). */
 export interface FetchedObject {
   /** −1: nothing is there. */
   slot: number;
   granule: number;
   sequence: number;
-  /** Bytes read; −1: the device failed, with `cause`. */
+  /** Bytes read, in `buffer`; −1: the device failed, with `cause`. */
   bytes: number;
+  buffer: Uint8Array;
   cause: unknown;
 }
 
 /** Most pages one read brings, the kernel's 2^page-cluster at its greatest. */
 export const FILE_AHEAD_PAGES_MAX = 32;
+
+const NO_BYTES = new Uint8Array(0);
 
 function createFileAhead(): FileAhead {
   return {
@@ -92,7 +95,7 @@ function createFileAhead(): FileAhead {
     touch: 0,
     touchSlot: -1,
     touchSequence: 0,
-    fetched: { slot: -1, granule: 0, sequence: 0, bytes: 0, cause: undefined },
+    fetched: { slot: -1, granule: 0, sequence: 0, bytes: 0, buffer: NO_BYTES, cause: undefined },
   };
 }
 

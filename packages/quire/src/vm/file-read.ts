@@ -120,7 +120,7 @@ function readExactly(node: Node, device: Device, slot: number, granule: number):
   }
 }
 
-/** Is the object in the I/O buffer, since this thread's async call fetched it? */
+/** Has this thread's async call fetched the object? */
 export function isFetched(node: Node, slot: number, granule: number, sequence: number): boolean {
   const { fetched } = node.ahead;
   return fetched.slot === slot && fetched.granule === granule && fetched.sequence === sequence;
@@ -129,9 +129,12 @@ export function isFetched(node: Node, slot: number, granule: number, sequence: n
 function decodeFetched(node: Node, slot: number, target: number, wanted: number): number {
   const { fetched } = node.ahead;
   fetched.slot = -1; // used once: what failed may go well the next time
-  if (fetched.bytes >= 0) return decodeIo(node, slot, fetched.bytes, target, wanted);
-  lastIo.cause = fetched.cause;
-  return READ_IO;
+  if (fetched.bytes < 0) {
+    lastIo.cause = fetched.cause;
+    return READ_IO;
+  }
+  node.bytes.set(fetched.buffer, node.ioByte);
+  return decodeIo(node, slot, fetched.bytes, target, wanted);
 }
 
 /** Checks and decodes what lies in the thread's I/O buffer. */

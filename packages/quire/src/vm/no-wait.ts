@@ -6,8 +6,8 @@
  *        ▼
  *   fetch it with the device's non-blocking read, into a buffer of the JS heap
  *        ▼
- *   copy it into the thread's I/O buffer, or those of several pages in order into its read-ahead buffer; try again, in the
- *   same turn of the event loop: nothing of this thread can take the buffer in between
+ *   leave it where the thread's reads look first (`Node.ahead.fetched`), or those of several pages in order in its read-ahead
+ *   buffer; try again in the same turn of the event loop: no other call of this thread can come in between
  *
  * The operation finds the object by slot, granule and sequence (vm/file-read.ts): what was moved or freed while it was being
  * fetched is looked up and fetched anew. An error of the device reaches the operation the same way, as that of the page. So
@@ -65,7 +65,7 @@ function touchOnce({ ahead }: Node, { slot, sequence, touch }: WantedObject): vo
   ahead.touch = touch;
 }
 
-/** Gives the function that puts what was read into the thread's buffers. */
+/** Gives the function that leaves what was read where the thread's reads look first. */
 async function fetchObject(node: Node, device: Device, wanted: WantedObject): Promise<() => void> {
   const { slot, granule, sequence, entry } = wanted;
   const install = entry === 0 ? undefined : await readAheadAsync(node, device, entry, slot, granule, sequence);
@@ -80,14 +80,11 @@ async function fetchObject(node: Node, device: Device, wanted: WantedObject): Pr
     bytes = await readExactly(device, offset, buffer, slot);
     if (bytes < 0) {
       node.counters[C.file_read_errors]++;
-      return () => Object.assign(fetched, { slot, granule, sequence, bytes, cause });
+      return () => Object.assign(fetched, { slot, granule, sequence, bytes, buffer, cause });
     }
   }
   countFileRead(node, bytes);
-  return () => {
-    node.bytes.set(buffer, node.ioByte);
-    Object.assign(fetched, { slot, granule, sequence, bytes, cause: undefined });
-  };
+  return () => Object.assign(fetched, { slot, granule, sequence, bytes, buffer, cause: undefined });
 }
 
 /** As in vm/file-read.ts: the object and nothing behind it. */
