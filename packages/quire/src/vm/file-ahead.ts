@@ -79,7 +79,7 @@ export function readAhead(
   const pages = planAhead(node, entry, slot, granule, sequence);
   if (pages === 1) return -1;
   try {
-    ahead.bytes = device.read(fileOffset(node, ahead.granule), node.bytes, aheadByte(node), ahead.bytes);
+    ahead.bytes = waitForDevice(node, device, fileOffset(node, ahead.granule), aheadByte(node), ahead.bytes);
   } catch {
     return -1;
   }
@@ -230,6 +230,16 @@ export function decodeAhead(
   if (!areParts(node, at, slot, first, end)) return false;
   copyParts(node, at, target, first, end);
   return true;
+}
+
+/** Reads into the node's memory. The thread waits meanwhile, which counts as pressure. Throws what the device throws. */
+export function waitForDevice(node: Node, device: Device, offset: number, byte: number, length: number): number {
+  node.stalls?.begin();
+  try {
+    return device.read(offset, node.bytes, byte, length);
+  } finally {
+    node.stalls?.end();
+  }
 }
 
 export function countFileRead(node: Node, bytes: number): void {

@@ -25,7 +25,7 @@ import {
   storedBytes,
 } from '../swap/file-object.ts';
 import { FILE_HEADER_BYTES, fileOffset } from '../swap/file-segments.ts';
-import { countFileRead, decodeAhead, findAhead, readAhead } from './file-ahead.ts';
+import { countFileRead, decodeAhead, findAhead, readAhead, waitForDevice } from './file-ahead.ts';
 import { lastIo, lastWanted, READ_CORRUPT, READ_IO, READ_OK, READ_WAIT } from './read-outcome.ts';
 
 /** So many of the last objects raw, and the next is taken for raw. */
@@ -82,7 +82,7 @@ function readParts(
   const length = (end - first) * RAW_PART_STRIDE;
   let got = 0;
   try {
-    got = device.read(fileOffset(node, granule) + first * RAW_PART_STRIDE, node.bytes, node.ioByte, length);
+    got = waitForDevice(node, device, fileOffset(node, granule) + first * RAW_PART_STRIDE, node.ioByte, length);
   } catch {
     return false;
   }
@@ -95,7 +95,7 @@ function readParts(
 function readWhole(node: Node, device: Device, slot: number, granule: number, target: number, wanted: number): number {
   let got = 0;
   try {
-    got = device.read(fileOffset(node, granule), node.bytes, node.ioByte, FILE_OBJECT_BYTES_MAX);
+    got = waitForDevice(node, device, fileOffset(node, granule), node.ioByte, FILE_OBJECT_BYTES_MAX);
   } catch (error) {
     got = readExactly(node, device, slot, granule);
     if (got < 0) {
@@ -112,9 +112,9 @@ function readWhole(node: Node, device: Device, slot: number, granule: number, ta
 function readExactly(node: Node, device: Device, slot: number, granule: number): number {
   const offset = fileOffset(node, granule);
   try {
-    device.read(offset, node.bytes, node.ioByte, FILE_HEADER_BYTES);
+    waitForDevice(node, device, offset, node.ioByte, FILE_HEADER_BYTES);
     const bytes = storedBytes(node.words, node.ioByte >>> 2, slot);
-    return bytes < 0 ? -1 : device.read(offset, node.bytes, node.ioByte, bytes);
+    return bytes < 0 ? -1 : waitForDevice(node, device, offset, node.ioByte, bytes);
   } catch {
     return -1;
   }
