@@ -13,7 +13,7 @@ export {
 export type { PressureEvent, PressureTrigger } from './api/pressure-watch.ts';
 export { type MapOptions, Quire, type QuireEvents, type QuireHandle, type RegionOptions } from './api/quire.ts';
 export { type FilePin, type LineOptions, QuireFile } from './api/quire-file.ts';
-export { Region, type RegionPin } from './api/region.ts';
+export { type CloneOptions, Region, type RegionPin } from './api/region.ts';
 export type { QuireStats, TierStats } from './api/stats.ts';
 export type { SwapoffOptions, SwapoffProgress } from './api/swap-tiers.ts';
 export { QuireError, type QuireErrorCode } from './base/errors.ts';

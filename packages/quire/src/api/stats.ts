@@ -41,6 +41,8 @@ export interface QuireGauges {
   readonly raw_pages: number;
   readonly same_filled_pages: number;
   readonly clean_copies: number;
+  /** Pages of regions that share what they hold with a page of a clone, beyond the first of each. */
+  readonly nr_cloned_pages: number;
   readonly nr_inflight: number;
   readonly swap_slots_used: number;
   readonly swap_clusters: number;
@@ -115,6 +117,7 @@ export function collectStats(
     raw_pages: sum(L.H_RAW_FRAMES),
     same_filled_pages: sum(L.H_SAME_SLOTS),
     clean_copies: sum(L.H_CLEAN_COPIES),
+    nr_cloned_pages: sum(L.H_SLOT_DUPS),
     nr_inflight: sum(L.H_INFLIGHT),
     swap_slots_used: sum(L.H_SLOTS_USED),
     swap_clusters: sum(L.H_CLUSTERS_USED),

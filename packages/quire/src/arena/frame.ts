@@ -8,7 +8,8 @@
  *   next,prev  list links (free list, LRU, zspage fullness); 0 ends a list
  *              prev of NEW, COMPRESSING (on no list): id of the thread at work on it
  *   owner    REGION: word index of the page-table entry, PAGECACHE: of the folio's first · ZS: packed zspage state, or the head frame · RAW: the slot
- *   slot     REGION: slot of its clean copy or of its swap-out in flight + 1, 0 none · ZS: next frame of the zspage
+ *            QUEUED, COMPRESSING: the entry, NO_ENTRY when several name the slot or did · SHARED: NO_ENTRY
+ *   slot     REGION: slot of its clean copy or of its swap-out in flight + 1, 0 none · SHARED: its slot + 1 · ZS: next frame of the zspage
  *   touch    1 when used since the LRU last looked; plain stores by anybody at any time, races lose a hint at most
  *
  * Pin protocol (after the kernel's page_ref_freeze):
@@ -36,6 +37,7 @@ export const KIND_RAW = 10; // an incompressible page kept as it is
 export const KIND_NEW = 11; // allocated, being filled, not mapped yet
 export const KIND_PAGECACHE = 12; // first frame of a folio of the page cache, on an LRU list
 export const KIND_PAGECACHE_TAIL = 13; // its other frames; they carry the order too, so the head is found from each
+export const KIND_SHARED = 14; // page of several regions, on an LRU list, found through its slot (swap/shared-page.ts)
 
 export const KIND_MASK = 0xf;
 export const ORDER_SHIFT = 4;
@@ -58,6 +60,8 @@ export const FRAME_CHARGED = 1 << 17;
 export const FRAME_KEPT = FRAME_SEQUENTIAL | FRAME_GROUP_MASK | FRAME_CHARGED;
 
 export const FROZEN = -0x4000_0000;
+/** Owner of a page in a frame that no one entry owns. */
+export const NO_ENTRY = 0;
 
 export function kindOf(node: Node, pfn: Pfn): number {
   return node.words[node.kindAt + pfn] & KIND_MASK;

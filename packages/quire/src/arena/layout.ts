@@ -166,6 +166,8 @@ export const H_POOL_STATE = words(1);
 export const H_TRIM_WANTED = words(1);
 /** How far emptying the pool is on this node: a DRAIN_ code. */
 export const H_POOL_DRAIN = words(1);
+/** References to slots beyond the first of each: pages of clones that share what is behind a slot. */
+export const H_SLOT_DUPS = words(1);
 /** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
 export const H_FLUSHER_WAKE = line();
 export const H_FLUSHERS = words(1);

@@ -36,6 +36,8 @@ export const COUNTER_NAMES = [
   'swap_ra_hit',
   'swap_rescued',
   'swap_cancelled',
+  'cow_faults',
+  'clone_copies',
   'kcompressd_pages',
   'kcompressd_fallback',
   'zs_compacted',

@@ -6,7 +6,7 @@
  *   REGION                    its page-table entry            version of the old frame
  *   PAGECACHE, order ≤ 4      the entries of its pages        version of the old head
  *   ZS, ZS_TAIL               slot words, the chain           sequences of the slots
- *   RAW                       its slot's word                 version of the old frame, sequence of the slot
+ *   RAW, SHARED               its slot's word                 version of the old frame, sequence of the slot
  *
  * Order in each: the frame is frozen (writers hold pins, so none can be at work), its bytes are copied, the new frame is
  * made ready, whoever names the frame names the new one, version or sequence moves, and only then may the old frame be
@@ -26,6 +26,7 @@ import {
   KIND_RAW,
   KIND_REGION,
   KIND_RESERVED,
+  KIND_SHARED,
   KIND_ZS,
   KIND_ZS_TAIL,
   kindOf,
@@ -63,6 +64,7 @@ export function isMovableLocked(node: Node, pfn: Pfn): boolean {
     case KIND_ZS:
     case KIND_ZS_TAIL:
     case KIND_RAW:
+    case KIND_SHARED:
       return true;
     default:
       return false;
@@ -89,6 +91,7 @@ function moveLocked(node: Node, from: Pfn, to: Pfn): boolean {
   if (kind === KIND_REGION) moveRegionLocked(node, from, to);
   else if (kind === KIND_PAGECACHE) moveFolioLocked(node, from, to, order);
   else if (kind === KIND_RAW) moveRawLocked(node, from, to);
+  else if (kind === KIND_SHARED) moveSharedLocked(node, from, to);
   else moveZsFrameLocked(node, from, to);
   node.words[node.slotAt + from] = 0;
   node.words[node.touchAt + from] = 0;
@@ -136,6 +139,18 @@ function moveRawLocked(node: Node, from: Pfn, to: Pfn): void {
   words[node.slotAt + to] = 0;
   words[node.touchAt + to] = words[node.touchAt + from];
   setSlotWordLocked(node, slot, W.slotWord(W.SLOT_RAW, to));
+  bumpSequenceLocked(node, slot);
+  bumpVersionLocked(node, from);
+}
+
+/** Frozen before and after; entries name the slot, whose word alone names the frame. */
+function moveSharedLocked(node: Node, from: Pfn, to: Pfn): void {
+  const { words } = node;
+  const slot = (words[node.slotAt + from] - 1) as SlotIndex;
+  assert(slotWordLocked(node, slot) === W.slotWord(W.SLOT_FRAME, from), 'slot of a shared page', slot, from);
+  takeOverLocked(node, from, to, KIND_SHARED, 0);
+  words[node.slotAt + to] = slot + 1;
+  setSlotWordLocked(node, slot, W.slotWord(W.SLOT_FRAME, to));
   bumpSequenceLocked(node, slot);
   bumpVersionLocked(node, from);
 }

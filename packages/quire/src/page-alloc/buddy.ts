@@ -28,6 +28,7 @@ import {
   KIND_RAW,
   KIND_REGION,
   KIND_RESERVED,
+  KIND_SHARED,
   KIND_ZS,
   KIND_ZS_TAIL,
   ORDER_SHIFT,
@@ -48,6 +49,7 @@ const MOVABLE_KINDS =
   (1 << KIND_ZS) |
   (1 << KIND_ZS_TAIL) |
   (1 << KIND_RAW) |
+  (1 << KIND_SHARED) |
   (1 << KIND_PAGECACHE) |
   (1 << KIND_PAGECACHE_TAIL);
 

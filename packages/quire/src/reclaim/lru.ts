@@ -21,6 +21,7 @@ import {
   KIND_MASK,
   KIND_PAGECACHE,
   KIND_REGION,
+  KIND_SHARED,
   LRU_ACTIVE,
   LRU_INACTIVE,
   LRU_MASK,
@@ -139,6 +140,8 @@ export function refillInactiveLocked(node: Node, block: number, limit: number): 
   return looked;
 }
 
+const LISTED_KINDS = [KIND_REGION, KIND_SHARED, KIND_PAGECACHE];
+
 /** Walks all lists; for tests. */
 export function checkLru(node: Node): void {
   const { words } = node;
@@ -164,8 +167,8 @@ function checkListOf(node: Node, block: number, list: number): number {
   const at = lruEndsAt(block, list);
   for (let pfn = words[at]; pfn !== 0; pfn = words[node.nextAt + pfn]) {
     const kind = words[node.kindAt + pfn];
-    const isMapped = (kind & KIND_MASK) === KIND_REGION || (kind & KIND_MASK) === KIND_PAGECACHE;
-    assert(isMapped, 'LRU holds mapped frames and heads of folios', pfn, kind);
+    const isListed = LISTED_KINDS.includes(kind & KIND_MASK);
+    assert(isListed, 'LRU holds pages of regions and heads of folios', pfn, kind);
     assert((kind & LRU_MASK) >> LRU_SHIFT === list, 'frame knows its list', pfn, kind);
     assert(lruBlockOf(node, pfn as Pfn) === block, 'frame is on a list of its group', pfn, kind);
     assert(words[node.prevAt + pfn] === prev, 'LRU back link', pfn, prev);

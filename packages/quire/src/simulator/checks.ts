@@ -2,47 +2,23 @@
  * The expensive checks: every structure of every node, and every byte of every region and map entry against the
  * models.
  */
-import * as L from '../arena/layout.ts';
-import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
-import { CHUNK_PAGES, PAGE_BYTES } from '../base/units.ts';
-import { findLeaf, nextLeafChunk } from '../page-table/page-table.ts';
+import { PAGE_BYTES } from '../base/units.ts';
 import { checkGroups } from '../vm/group-check.ts';
 import { checkNode } from '../vm/instance-check.ts';
+import { checkReferences } from '../vm/reference-check.ts';
 import { RegionSpace } from '../vm/region-space.ts';
-import { chunksFor, closeRegion, openRegion, regionsInUse } from '../vm/region-table.ts';
-import { isPageSpoilt, type LogicalThread, slotOfPage } from './logical-thread.ts';
+import { chunksFor, closeRegion, openRegion } from '../vm/region-table.ts';
+import { isPageSpoilt, type LogicalThread } from './logical-thread.ts';
 import type { MapModel } from './map-model.ts';
 import type { MapWorker } from './map-worker.ts';
 import type { RegionPlan, World } from './world.ts';
 
-/**
- * Structures, and that each slot in use belongs to exactly one page: by its page-table entry, or as clean copy of its
- * frame.
- */
+/** Structures, and that each slot in use is counted as often as pages name it. */
 export function checkStructures(world: World, thread: LogicalThread): void {
   checkGroups(thread.nodes);
-  for (const node of thread.nodes) {
-    checkNode(node);
-    const owned = new Set<number>();
-    for (const region of regionsInUse(thread.nodes[0])) {
-      for (
-        let chunk = nextLeafChunk(node, region, 0, 2 ** 24);
-        chunk >= 0;
-        chunk = nextLeafChunk(node, region, chunk + 1, 2 ** 24)
-      ) {
-        const leaf = findLeaf(node, region, chunk);
-        for (let page = 0; page < CHUNK_PAGES; page++) {
-          const slot = slotOfPage(node, leaf + page);
-          if (slot < 0) continue;
-          assert(!owned.has(slot), 'a slot belongs to one page', slot, page);
-          owned.add(slot);
-        }
-      }
-    }
-    const slots = node.isVirtual ? owned.size : 0;
-    assert(slots === node.words[L.H_SLOTS_USED], 'every slot has a page', slots, node.words[L.H_SLOTS_USED]);
-  }
+  for (const node of thread.nodes) checkNode(node);
+  checkReferences(thread.nodes);
   world.checkCounts();
 }
 

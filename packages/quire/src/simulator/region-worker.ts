@@ -2,7 +2,7 @@
  * A thread that works on regions: everything the API offers, and reads and pins that stay open from one step to a
  * later one.
  */
-import { Region } from '../api/region.ts';
+import { Region, type RegionOwner } from '../api/region.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { setAccess } from '../vm/access.ts';
 import { createPageView, type PageView } from '../vm/page-space.ts';
@@ -116,7 +116,13 @@ export class RegionWorker implements Actor {
     plan.opening--;
     if (info.created) setAccess(memory.nodes[0], info.region, plan.access);
     const space = new RegionSpace(memory, info.region, plan.size);
-    const owner = { memory, forget: () => void closeRegion(memory, info.region) };
+    const owner: RegionOwner = {
+      memory,
+      forget: () => void closeRegion(memory, info.region),
+      clone: () => {
+        throw new Error('clones are made by this worker');
+      },
+    };
     const opened = { plan, model, space, region: new Region(owner, space, plan.name, plan.size, plan.group) };
     this.opened.set(plan, opened);
     return opened;

@@ -10,7 +10,8 @@
  * version, which is how the compressing thread learns that its work is void. It reads the frame without a lock: bytes
  * that change under it only spoil a result that is thrown away.
  *
- * A page with a clean copy takes the short way: its slot is put back into the page table and the frame is free.
+ * A page with a clean copy takes the short way: its slot is put back into the page table and the frame is free. A shared
+ * page (swap/shared-page.ts) is found through its slot already, and takes the same way from QUEUED on.
  */
 
 import {
@@ -24,8 +25,10 @@ import {
   KIND_QUEUED,
   KIND_RAW,
   KIND_REGION,
+  KIND_SHARED,
   kindOf,
   LRU_ACTIVE,
+  NO_ENTRY,
   orderOf,
   thawLocked,
   turnKindLocked,
@@ -49,10 +52,11 @@ import {
   turnLeft,
   turnOfLocked,
 } from '../reclaim/group-turn.ts';
-import { lruAddLocked, lruBlockAt, lruBlockOf, lruRemoveLocked, lruTail, testAndClearTouch } from '../reclaim/lru.ts';
+import { lruAddLocked, lruBlockAt, lruRemoveLocked, lruTail, testAndClearTouch } from '../reclaim/lru.ts';
 import { reclaimPolicyOf } from '../reclaim/policy.ts';
 import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
 import { directSlot, entryInFlight } from './direct-entry.ts';
+import { countFlightLocked, keepSharedLocked, leaveSharedLocked, queueSharedLocked } from './shared-page.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
 import { allocRunLocked, allocSlotLocked } from './slot-alloc.ts';
 import { freeSlotLocked } from './slot-free.ts';
@@ -146,6 +150,9 @@ function isolateFromLocked(
     if (testAndClearTouch(node, pfn)) {
       lruAddLocked(node, pfn, policy.listOfTouched(list));
       node.counters[list === LRU_ACTIVE ? C.pgrotated : C.pgactivate]++;
+    } else if (kindOf(node, pfn) === KIND_SHARED) {
+      queueSharedLocked(node, pfn);
+      out[result.isolated++] = pfn;
     } else if (!freezeLocked(node, pfn)) {
       lruAddLocked(node, pfn, list); // pinned
       node.counters[C.pgrotated]++;
@@ -208,7 +215,7 @@ function unmapLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResul
   }
   leavePageTable(node, pfn, pteAt, slot);
   turnKindLocked(node, pfn, KIND_QUEUED);
-  countFlight(node, pfn, 1);
+  countFlightLocked(node, pfn, 1);
   out[result.isolated++] = pfn;
   return true;
 }
@@ -233,16 +240,11 @@ function unmapUnitLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateR
     words[node.slotAt + page] = base + i + 1;
     leavePageTable(node, page, words[node.ownerAt + page], (base + i) as SlotIndex);
     turnKindLocked(node, page, KIND_QUEUED);
-    countFlight(node, page, 1);
+    countFlightLocked(node, page, 1);
     out[result.isolated++] = page;
   }
   result.scanned += UNIT_PAGES - 1;
   return true;
-}
-
-function countFlight(node: Node, pfn: Pfn, pages: number): void {
-  node.words[L.H_INFLIGHT] += pages;
-  node.words[lruBlockOf(node, pfn) + L.LB_INFLIGHT] += pages;
 }
 
 function leavePageTable(node: Node, pfn: Pfn, pteAt: number, slot: SlotIndex): void {
@@ -340,7 +342,7 @@ export function publishRawLocked(node: Node, pfn: Pfn): void {
 function endFlight(node: Node, pfn: Pfn): SlotIndex {
   const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
   assert(slotWordLocked(node, slot) === W.slotWord(W.SLOT_FRAME, pfn), 'slot of a page in flight', slot, pfn);
-  countFlight(node, pfn, -1);
+  countFlightLocked(node, pfn, -1);
   node.counters[C.pswpout]++;
   return slot;
 }
@@ -350,11 +352,20 @@ function releaseFrame(node: Node, pfn: Pfn): void {
   freeLocked(node, pfn);
 }
 
-/** Maps a page in flight again, with `pins` pins; its slot is given up. */
+/**
+ * Maps a page in flight again, with `pins` pins; its slot is given up. One that no one entry owns stays in memory as a
+ * shared page, and with it its slot.
+ */
 export function rescueLocked(node: Node, pfn: Pfn, pins: number): void {
   const { words } = node;
   const slot = (words[node.slotAt + pfn] - 1) as SlotIndex;
   const pteAt = words[node.ownerAt + pfn];
+  node.counters[C.swap_rescued]++;
+  if (pteAt === NO_ENTRY) {
+    assert(pins === 0, 'who writes a page owns it', pfn, pins);
+    keepSharedLocked(node, pfn);
+    return;
+  }
   assert(words[pteAt] === entryInFlight(node, slot, pfn), 'page table names the slot in flight', pfn, slot);
   endRescue(node, pfn, slot);
   turnKindLocked(node, pfn, KIND_REGION);
@@ -364,10 +375,15 @@ export function rescueLocked(node: Node, pfn: Pfn, pins: number): void {
   words[L.H_REGION_PAGES]++;
   Atomics.store(words, pteAt, pteFromFrame(pfn));
   thawLocked(node, pfn, pins);
-  node.counters[C.swap_rescued]++;
 }
 
-/** A page in flight is discarded: slot and frame go. */
+/** As `rescueLocked`, of a page in flight or shared, by the last entry that names it: it becomes that entry's. */
+export function rescueForLocked(node: Node, pteAt: number, pfn: Pfn, pins: number): void {
+  node.words[node.ownerAt + pfn] = pteAt;
+  rescueLocked(node, pfn, pins);
+}
+
+/** A page in flight or shared is discarded by the last that named it: slot and frame go. */
 export function cancelLocked(node: Node, pfn: Pfn): void {
   const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
   endRescue(node, pfn, slot);
@@ -379,7 +395,8 @@ function endRescue(node: Node, pfn: Pfn, slot: SlotIndex): void {
   freeSlotLocked(node, slot);
   // After the slot forgot the frame: whoever loads the new version does not find the frame by it any more.
   bumpVersionLocked(node, pfn);
-  countFlight(node, pfn, -1);
+  if (kindOf(node, pfn) === KIND_SHARED) leaveSharedLocked(node, pfn);
+  else countFlightLocked(node, pfn, -1);
 }
 
 /**

@@ -42,6 +42,11 @@ export function accessOf(node: Node, region: number): Access {
   return ACCESS_HINTS[node.home[regionAt(region) + L.R_ACCESS] & HINT_MASK];
 }
 
+/** A clone is read as its source, as far as anybody knows. */
+export function copyAccess(node: Node, from: number, to: number): void {
+  Atomics.store(node.home, regionAt(to) + L.R_ACCESS, node.home[regionAt(from) + L.R_ACCESS]);
+}
+
 export function isReadInSequence(node: Node, region: number): boolean {
   const word = node.home[regionAt(region) + L.R_ACCESS];
   if ((word & HINT_MASK) !== 0) return (word & HINT_MASK) === SEQUENTIAL;

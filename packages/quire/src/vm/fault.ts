@@ -7,6 +7,8 @@
  *   none       –                   new frame, zeroed or filled by the writer before anybody sees it
  *   present    –                   pin; a clean copy is dropped before a write
  *   swapped    FRAME               rescue: the page is still there, the swap-out is void
+ *              any, several        a write takes a new frame with the same bytes and leaves slot and storage to the others;
+ *              entries name it     a promotion gives the slot a frame that all of them find (swap/shared-page.ts)
  *              RAW                 the storage frame is mapped as it is
  *              SAME OBJECT FILE    new frame, decode; a read keeps the slot as clean copy, a write gives it up
  *              LOST                error for this page's readers; a whole-page write makes it good again
@@ -47,10 +49,11 @@ import { wantsCopies } from '../swap/copy-ahead.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
 import { reclaimGroupOnce } from '../swap/group-reclaim.ts';
+import { chargeToLocked, shareFreshLocked } from '../swap/shared-page.ts';
+import { isSlotSharedLocked, putSlotLocked } from '../swap/slot-count.ts';
 import { freeSlotLocked } from '../swap/slot-free.ts';
 import * as W from '../swap/slot-word.ts';
-import { dropSlotLocked } from '../swap/storage.ts';
-import { rescueLocked } from '../swap/swap-out.ts';
+import { rescueForLocked } from '../swap/swap-out.ts';
 import { entryWordLocked, NO_SLOT, sequenceAt, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import { isReadInSequence } from './access.ts';
 import { makeGroupRoom, needGroupRoom } from './group-limit.ts';
@@ -119,13 +122,13 @@ function faultWriteLoop(
       node.unlock();
       return pfn;
     }
-    const exists = node.words[leaf + page] !== PTE_NONE;
-    const gfp = exists ? reserveFlags(node, isFull) : GFP_USER;
-    const fresh = pfn === OVER_LIMIT ? pfn : allocPageLocked(node, group, gfp, exists ? reserve : 0);
+    const givesUp = givesUpStorageLocked(node, node.words[leaf + page]);
+    const gfp = givesUp ? reserveFlags(node, isFull) : GFP_USER;
+    const fresh = pfn === OVER_LIMIT ? pfn : allocPageLocked(node, group, gfp, givesUp ? reserve : 0);
     if (fresh === NO_PFN || fresh === OVER_LIMIT) {
       node.unlock();
-      if (fresh === OVER_LIMIT) isGroupFull = !makeRoom(memory, group, exists && !isGroupFull);
-      else if (exists && !isFull) isFull = !reclaimDirect(memory.reclaimers[n], 1);
+      if (fresh === OVER_LIMIT) isGroupFull = !makeRoom(memory, group, givesUp && !isGroupFull);
+      else if (givesUp && !isFull) isFull = !reclaimDirect(memory.reclaimers[n], 1);
       else needMemory(memory, n, 1);
       continue;
     }
@@ -136,6 +139,11 @@ function faultWriteLoop(
     if (done) return fresh;
   }
   throw new QuireError('ERR_QUIRE_FAILED', 'a page fault made no progress');
+}
+
+/** Does the page exist, and does no other entry name what is behind it? */
+function givesUpStorageLocked(node: Node, pte: number): boolean {
+  return pte !== PTE_NONE && !isSlotSharedLocked(node, slotFromPte(pte));
 }
 
 /** Room for one page in the group. False when there is none, but the reserve may help. */
@@ -192,15 +200,11 @@ function promote(memory: Memory, n: number, region: number, chunk: number, page:
   }
   const slot = slotOfEntry(node, pteAt, pte);
   const word = entryWordLocked(node, slot, pte);
-  if (W.tagOf(word) === W.SLOT_FRAME) {
-    rescueLocked(node, W.payloadOf(word) as Pfn, 0);
+  if (W.tagOf(word) === W.SLOT_FRAME || W.tagOf(word) === W.SLOT_RAW) {
+    // One that others name too is read where it is.
+    const isDone = isSlotSharedLocked(node, slot) || mapStorageFrameLocked(node, pteAt, slot, word, 0, group, 0);
     node.unlock();
-    return PROMOTED;
-  }
-  if (W.tagOf(word) === W.SLOT_RAW) {
-    const isMapped = mapRawLocked(node, pteAt, slot, W.payloadOf(word) as Pfn, 0, group, 0);
-    node.unlock();
-    return isMapped ? PROMOTED : OVER_LIMIT;
+    return isDone ? PROMOTED : OVER_LIMIT;
   }
   const fresh = allocPageLocked(node, group, GFP_USER);
   if (fresh === NO_PFN || fresh === OVER_LIMIT) {
@@ -223,15 +227,31 @@ function writeHereLocked(node: Node, pteAt: number, group: number, reserve: numb
   }
   const slot = slotOfEntry(node, pteAt, pte);
   const word = entryWordLocked(node, slot, pte);
-  const pfn = W.payloadOf(word) as Pfn;
-  if (W.tagOf(word) === W.SLOT_FRAME) {
-    rescueLocked(node, pfn, 1);
-    return pfn;
-  }
-  if (W.tagOf(word) === W.SLOT_RAW) {
-    return mapRawLocked(node, pteAt, slot, pfn, 1, group, reserve) ? pfn : OVER_LIMIT;
+  if ((W.tagOf(word) === W.SLOT_FRAME || W.tagOf(word) === W.SLOT_RAW) && !isSlotSharedLocked(node, slot)) {
+    const isMapped = mapStorageFrameLocked(node, pteAt, slot, word, 1, group, reserve);
+    return isMapped ? (W.payloadOf(word) as Pfn) : OVER_LIMIT;
   }
   return NO_PFN; // even when all of it will be overwritten: until the new frame is mapped, readers must find the old page
+}
+
+/**
+ * The page is in a frame, and no other entry names its slot: the frame goes back into the page table. False when the group
+ * may not have it.
+ */
+function mapStorageFrameLocked(
+  node: Node,
+  pteAt: number,
+  slot: SlotIndex,
+  word: number,
+  pins: number,
+  group: number,
+  reserve: number,
+): boolean {
+  const pfn = W.payloadOf(word) as Pfn;
+  if (W.tagOf(word) === W.SLOT_RAW) return mapRawLocked(node, pteAt, slot, pfn, pins, group, reserve);
+  if (!chargeToLocked(node, pfn, group, reserve)) return false;
+  rescueForLocked(node, pteAt, pfn, pins);
+  return true;
 }
 
 /** A raw page goes back into the page table: its frame was the storage. False when the group may not have it. */
@@ -294,7 +314,7 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
   }
   const slot = before === PTE_NONE ? NO_SLOT : slotOfEntry(node, pteAt, before);
   const list = slot === NO_SLOT ? listOfNew(node) : listOfRefault(node, slot);
-  if (slot !== NO_SLOT) dropSlotLocked(node, slot);
+  if (slot !== NO_SLOT) putForWriteLocked(node, slot);
   else node.words[regionAt(region) + L.R_PAGES]++;
   markAccess(node, region, fresh);
   mapLocked(node, pteAt, fresh, 1, list);
@@ -305,8 +325,9 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
 
 function replaceableLocked(node: Node, pteAt: number, pte: number): boolean {
   if (pte === PTE_NONE) return true;
-  const tag = W.tagOf(entryWordLocked(node, slotOfEntry(node, pteAt, pte), pte));
-  return tag !== W.SLOT_FRAME && tag !== W.SLOT_RAW;
+  const slot = slotOfEntry(node, pteAt, pte);
+  const tag = W.tagOf(entryWordLocked(node, slot, pte));
+  return (tag !== W.SLOT_FRAME && tag !== W.SLOT_RAW) || isSlotSharedLocked(node, slot);
 }
 
 function zeroPage(node: Node, target: number): void {
@@ -325,6 +346,11 @@ function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh
   }
   const slot = slotOfEntry(node, pteAt, pte);
   const word = entryWordLocked(node, slot, pte);
+  if (W.tagOf(word) === W.SLOT_FRAME || W.tagOf(word) === W.SLOT_RAW) {
+    copySharedLocked(node, region, pteAt, slot, W.payloadOf(word) as Pfn, fresh);
+    node.unlock();
+    return true;
+  }
   const sequence = node.words[sequenceAt(slot)];
   node.unlock();
   node.counters[C.pgmajfault]++;
@@ -343,10 +369,27 @@ function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh
   return true;
 }
 
+/** A write to a page that is in a frame and that others name too: it gets a copy, pinned once, they keep the frame. */
+function copySharedLocked(node: Node, region: number, pteAt: number, slot: SlotIndex, pfn: Pfn, fresh: Pfn): void {
+  assert(isSlotSharedLocked(node, slot), 'page in a frame is copied for a writer among several', slot, pfn);
+  node.kernel.copy(fresh << 12, pfn << 12, PAGE_BYTES);
+  markAccess(node, region, fresh);
+  mapSwappedLocked(node, pteAt, slot, fresh, 1);
+}
+
+/** The writer has its page elsewhere now. */
+function putForWriteLocked(node: Node, slot: SlotIndex): void {
+  if (putSlotLocked(node, slot) > 0) node.counters[C.cow_faults]++;
+}
+
 function mapSwappedLocked(node: Node, pteAt: number, slot: SlotIndex, fresh: Pfn, pins: number): void {
   const list = listOfRefault(node, slot);
+  if (pins === 0 && isSlotSharedLocked(node, slot)) {
+    shareFreshLocked(node, slot, fresh, list);
+    return;
+  }
   if (pins > 0 || !node.isVirtual || isSwapDear(node, groupOf(node, fresh))) {
-    dropSlotLocked(node, slot);
+    putForWriteLocked(node, slot);
     mapLocked(node, pteAt, fresh, pins, list);
     node.words[node.touchAt + fresh] = 1;
     return;

@@ -9,6 +9,7 @@ import {
   KIND_PAGECACHE,
   KIND_QUEUED,
   KIND_REGION,
+  KIND_SHARED,
   orderOf,
 } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
@@ -70,6 +71,8 @@ function countFrames(node: Node, pages: number[]): void {
   }
 }
 
+const RESIDENT_KINDS = [KIND_REGION, KIND_SHARED, KIND_QUEUED, KIND_COMPRESSING, KIND_PAGECACHE];
+
 function isResident(kind: number): boolean {
-  return kind === KIND_REGION || kind === KIND_QUEUED || kind === KIND_COMPRESSING || kind === KIND_PAGECACHE;
+  return RESIDENT_KINDS.includes(kind);
 }

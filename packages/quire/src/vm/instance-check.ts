@@ -9,10 +9,12 @@ import {
   KIND_PAGECACHE_TAIL,
   KIND_RAW,
   KIND_REGION,
+  KIND_SHARED,
   KIND_TABLE,
   KIND_THREAD,
   KIND_ZS,
   KIND_ZS_TAIL,
+  NO_ENTRY,
   orderOf,
 } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
@@ -24,7 +26,9 @@ import type { Pfn } from '../base/units.ts';
 import { checkBuddy } from '../page-alloc/buddy.ts';
 import { checkLru } from '../reclaim/lru.ts';
 import { checkFileSegments } from '../swap/file-segments.ts';
+import { SLOT_FRAME, slotWord } from '../swap/slot-word.ts';
 import { checkSwapTable } from '../swap/swap-check.ts';
+import { peekSlot } from '../swap/swap-table.ts';
 import { sumCounter } from './thread-slot.ts';
 
 /** Throws AssertionError when a structure is damaged or a count is wrong. */
@@ -42,9 +46,9 @@ export function checkNode(node: Node): void {
   const counts = countKinds(node);
   assert(counts[KIND_CACHED] === cached, 'cached frames', counts[KIND_CACHED], cached);
   assert(
-    counts[KIND_REGION] === node.words[L.H_REGION_PAGES],
+    counts[KIND_REGION] + counts[KIND_SHARED] === node.words[L.H_REGION_PAGES],
     'region pages',
-    counts[KIND_REGION],
+    counts[KIND_REGION] + counts[KIND_SHARED],
     node.words[L.H_REGION_PAGES],
   );
   assert(
@@ -78,9 +82,18 @@ function countKinds(node: Node): number[] {
     else if (kind === KIND_REGION) {
       assert(words[words[node.ownerAt + pfn]] === pteFromFrame(pfn as never), 'frame and entry name each other', pfn);
       assert(words[node.pinAt + pfn] >= 0, 'mapped frame is not frozen', pfn);
-    } else assert(words[node.pinAt + pfn] === FROZEN, 'unmapped frame is frozen', pfn, words[node.pinAt + pfn]);
+    } else {
+      if (kind === KIND_SHARED) checkSharedFrame(node, pfn as Pfn);
+      assert(words[node.pinAt + pfn] === FROZEN, 'unmapped frame is frozen', pfn, words[node.pinAt + pfn]);
+    }
   }
   return counts;
+}
+
+function checkSharedFrame(node: Node, pfn: Pfn): void {
+  const slot = node.words[node.slotAt + pfn] - 1;
+  assert(node.words[node.ownerAt + pfn] === NO_ENTRY, 'no one entry owns a shared frame', pfn);
+  assert(peekSlot(node, slot) === slotWord(SLOT_FRAME, pfn), 'slot names the shared frame', pfn, slot);
 }
 
 /** A frame of a folio: its head's owner leads to an entry that names this frame, and only heads can be pinned. */

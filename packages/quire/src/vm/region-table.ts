@@ -75,6 +75,18 @@ export function openRegion(
   return { region, chunks: node.words[regionAt(region) + L.R_CHUNKS_LOW], created: found < 0 };
 }
 
+/** Gives a region without a name one. False when an open region has it. */
+export function nameRegion(memory: Memory, region: number, name: string): boolean {
+  const node = memory.nodes[0];
+  const encoded = new TextEncoder().encode(name);
+  assert(encoded.length > 0 && encoded.length <= L.R_NAME_BYTES_MAX, 'region name checked by the caller', region);
+  node.lock();
+  const isFree = findLocked(node, encoded) < 0;
+  if (isFree) writeName(node, region, encoded);
+  node.unlock();
+  return isFree;
+}
+
 function findLocked(node: Node, name: Uint8Array): number {
   for (let region = 0; region < L.REGIONS_MAX; region++) {
     const at = regionAt(region);
@@ -99,10 +111,15 @@ function formatLocked(node: Node, region: number, name: Uint8Array, chunks: numb
   node.words[at + L.R_REFS] = 0;
   node.words[at + L.R_CONTROL] = 0;
   resetAccess(node, region);
-  node.bytes[(at + L.R_NAME) * 4] = name.length;
-  node.bytes.set(name, (at + L.R_NAME) * 4 + 1);
+  writeName(node, region, name);
   node.words[at + L.R_GROUP] = group;
   Atomics.store(node.words, at + L.R_STATE, STATE_USED);
+}
+
+function writeName(node: Node, region: number, name: Uint8Array): void {
+  const at = (regionAt(region) + L.R_NAME) * 4;
+  node.bytes[at] = name.length;
+  node.bytes.set(name, at + 1);
 }
 
 /** Gives up one use; the last one frees everything the region holds. Returns true when it did. */

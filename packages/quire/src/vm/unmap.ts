@@ -19,6 +19,7 @@ import { freeLeafIfEmptyLocked, removeFolioLocked } from '../reclaim/folio.ts';
 import { lruRemoveLocked } from '../reclaim/lru.ts';
 import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
+import { isSlotSharedLocked, putReferenceLocked } from '../swap/slot-count.ts';
 import { endRowLocked } from '../swap/slot-free.ts';
 import * as W from '../swap/slot-word.ts';
 import { dropInRowLocked } from '../swap/storage.ts';
@@ -129,7 +130,8 @@ function unmapPageLocked(node: Node, region: number, pteAt: number, word: number
   const slot = slotOfEntry(node, pteAt, pte);
   Atomics.store(words, pteAt, PTE_NONE);
   words[regionAt(region) + L.R_PAGES]--;
-  if (W.tagOf(word) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(word) as Pfn);
+  if (isSlotSharedLocked(node, slot)) putReferenceLocked(node, slot);
+  else if (W.tagOf(word) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(word) as Pfn);
   else dropInRowLocked(node, slot, word);
   return true;
 }
