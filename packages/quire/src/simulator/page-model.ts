@@ -42,6 +42,11 @@ export interface WriteWindow {
   readonly parts: { readonly number: number; readonly page: Page; readonly patch: Patch }[];
 }
 
+/** What each page was while a clone was made. Pages that come to be meanwhile are added. */
+export interface CloneWindow {
+  readonly watches: Map<number, { readonly page: Page; readonly watch: Watch }>;
+}
+
 const ZEROS = new Uint8Array(PAGE_BYTES);
 
 export class RegionModel {
@@ -51,6 +56,7 @@ export class RegionModel {
   refs = 0;
   private readonly pages = new Map<number, Page>();
   private readonly unsettled = new Set<number>();
+  private readonly clones = new Set<CloneWindow>();
 
   constructor(name: string, size: number) {
     this.name = name;
@@ -87,6 +93,35 @@ export class RegionModel {
       checkBytes(this.name, number, from, to, bytes, done, watch);
       done += to - from;
     });
+  }
+
+  beginClone(): CloneWindow {
+    const window: CloneWindow = { watches: new Map() };
+    for (const [number, page] of this.pages) watchForClone(window, number, page);
+    this.clones.add(window);
+    return window;
+  }
+
+  dropClone(window: CloneWindow): void {
+    this.clones.delete(window);
+    for (const { page, watch } of window.watches.values()) page.watches.delete(watch);
+  }
+
+  /** Ends the window: what the clone may hold. Pages that changed meanwhile, or had writes under way, are settled by looking. */
+  endClone(window: CloneWindow, name: string): RegionModel {
+    this.dropClone(window);
+    const clone = new RegionModel(name, this.size);
+    for (const [number, { watch }] of window.watches) {
+      const [content, ...others] = watch.contents;
+      const left = { active: false, contested: true };
+      const patches = [
+        ...others.map((bytes) => ({ ...left, from: 0, to: PAGE_BYTES, bytes })),
+        ...watch.patches.map(({ from, to, bytes }) => ({ ...left, from, to, bytes })),
+      ];
+      clone.pages.set(number, { content, patches, watches: new Set() });
+      if (patches.length > 0) clone.unsettled.add(number);
+    }
+    return clone;
   }
 
   /** True when an unfinished write touches any of these bytes. */
@@ -174,9 +209,16 @@ export class RegionModel {
     if (page === undefined) {
       page = { content: ZEROS, patches: [], watches: new Set() };
       this.pages.set(number, page);
+      for (const window of this.clones) watchForClone(window, number, page);
     }
     return page;
   }
+}
+
+function watchForClone(window: CloneWindow, number: number, page: Page): void {
+  const watch = { contents: [page.content], patches: [...page.patches] };
+  page.watches.add(watch);
+  window.watches.set(number, { page, watch });
 }
 
 /** Calls `visit(number, from, to)` for each page of a range, with the bytes of the page that belong to it. */

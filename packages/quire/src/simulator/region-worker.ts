@@ -5,6 +5,7 @@
 import { Region, type RegionOwner } from '../api/region.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { setAccess } from '../vm/access.ts';
+import { cloneRegion } from '../vm/clone.ts';
 import { createPageView, type PageView } from '../vm/page-space.ts';
 import { RegionSpace } from '../vm/region-space.ts';
 import { chunksFor, closeRegion, openRegion } from '../vm/region-table.ts';
@@ -79,7 +80,9 @@ export class RegionWorker implements Actor {
     if (dice < 80) return this.openView(opened);
     if (dice < 84) return this.pin(opened);
     if (dice < 88) return this.openWrite(opened);
-    if (dice < 99) return this.async.start(opened, this.place(opened, READ_PAGES_MAX));
+    if (dice < (opened.plan.source === undefined ? 99 : 95)) {
+      return this.async.start(opened, this.place(opened, READ_PAGES_MAX));
+    }
     return this.closeRegion(opened.plan);
   }
 
@@ -108,6 +111,7 @@ export class RegionWorker implements Actor {
 
   private openRegion(plan: RegionPlan): OpenedRegion | undefined {
     if (plan.isClosing) return undefined;
+    if (plan.source !== undefined && plan.model.refs === 0) return this.makeClone(plan, plan.source);
     const { memory } = this.thread;
     const { model } = plan;
     model.refs++;
@@ -115,10 +119,15 @@ export class RegionWorker implements Actor {
     const info = openRegion(memory, `region:${plan.name}`, chunksFor(plan.size), plan.group);
     plan.opening--;
     if (info.created) setAccess(memory.nodes[0], info.region, plan.access);
-    const space = new RegionSpace(memory, info.region, plan.size);
+    return this.remember(plan, model, info.region);
+  }
+
+  private remember(plan: RegionPlan, model: RegionModel, region: number): OpenedRegion {
+    const { memory } = this.thread;
+    const space = new RegionSpace(memory, region, plan.size);
     const owner: RegionOwner = {
       memory,
-      forget: () => void closeRegion(memory, info.region),
+      forget: () => void closeRegion(memory, region),
       clone: () => {
         throw new Error('clones are made by this worker');
       },
@@ -126,6 +135,30 @@ export class RegionWorker implements Actor {
     const opened = { plan, model, space, region: new Region(owner, space, plan.name, plan.size, plan.group) };
     this.opened.set(plan, opened);
     return opened;
+  }
+
+  /** A clone that nobody has open is made anew, of what its source is now. */
+  private makeClone(plan: RegionPlan, source: RegionPlan): OpenedRegion | undefined {
+    const { world, thread } = this;
+    const opened = this.opened.get(source) ?? this.openRegion(source);
+    // Opening the source may have let others in.
+    if (opened === undefined || plan.isClosing || plan.model.refs > 0) return undefined;
+    plan.isClosing = true; // nobody opens it meanwhile
+    const window = opened.model.beginClone();
+    try {
+      const region = cloneRegion(thread.memory, opened.space.region, `region:${plan.name}`, 'default');
+      if (region < 0) throw new Error(`${plan.name} is open already`);
+      plan.model = opened.model.endClone(window, plan.name);
+      plan.model.refs = 1;
+      return this.remember(plan, plan.model, region);
+    } catch (error) {
+      opened.model.dropClone(window);
+      if (!world.isFull(error)) throw error;
+      this.wantsRoom = true;
+      return undefined;
+    } finally {
+      plan.isClosing = false;
+    }
   }
 
   private closeRegion(plan: RegionPlan): number {

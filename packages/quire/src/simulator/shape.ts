@@ -23,6 +23,8 @@ export interface Shape {
   readonly regions: number;
   /** Groups with limits that the regions are charged to. */
   readonly groups: number;
+  /** Regions that are made as clones of others. */
+  readonly clones: number;
   readonly faults: FaultRates;
   /** Points between two preemptions, on average; 0: none. */
   readonly preemptEvery: number;
@@ -78,6 +80,7 @@ export function drawShape(random: Random): Shape {
     compaction: random.pick(COMPACTION_POLICIES),
     isVirtual,
     reclaim: random.pick(RECLAIM_POLICIES),
+    clones: random.pick([0, 1, 2, 4]),
   };
 }
 
@@ -89,7 +92,7 @@ export function describeShape(shape: Shape): string {
   const faults = `read faults ${shape.faults.read}, write faults ${shape.faults.write}`;
   return (
     `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.slotsShare === 0 ? '' : `slots × ${shape.slotsShare}, `}${shape.kcompressd} kcompressd, ` +
-    `${shape.workers} workers, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.isVirtual ? '' : 'direct mode, '}${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
+    `${shape.workers} workers, ${shape.clones} clones, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.isVirtual ? '' : 'direct mode, '}${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
     `reclaim ${shape.reclaim}, preempted every ${shape.preemptEvery}`
   );
 }

@@ -135,10 +135,16 @@ class Simulation {
         size,
         access: random.pick(ACCESS_HINTS),
         group: random.pick([DEFAULT_GROUP_NAME, ...world.groups.map((group) => group.name)]),
+        source: undefined,
         model: new RegionModel(name, size),
         isClosing: false,
         opening: 0,
       });
+    }
+    for (let i = 0; i < shape.clones; i++) {
+      const name = `c${i}`;
+      const source = random.pick(world.plans); // or a clone
+      world.plans.push({ ...source, name, source, model: new RegionModel(name, source.size) });
     }
   }
 

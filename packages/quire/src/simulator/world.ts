@@ -55,6 +55,8 @@ export interface RegionPlan {
   readonly size: number;
   readonly access: Access;
   readonly group: string;
+  /** It is made as a clone of this one, of the same shape. */
+  readonly source: RegionPlan | undefined;
   model: RegionModel;
   /** Its last user is closing it. */
   isClosing: boolean;
