@@ -45,6 +45,18 @@ export class RegionModel {
     this.pins = twin?.pins ?? [];
   }
 
+  /** The model of a clone, which holds what this one holds now. */
+  cloneFor(space: RegionSpace): RegionModel {
+    const clone = new RegionModel(this.memory, space);
+    for (const [page, content] of this.pages) clone.pages.set(page, content);
+    return clone;
+  }
+
+  /** No read under way, no pin held: the region may be closed. */
+  get isIdle(): boolean {
+    return this.pending.length === 0 && this.pins.length === 0;
+  }
+
   read(offset: number, length: number): void {
     const target = this.buffer.subarray(0, length);
     this.space.read(offset, target, 0, length);

@@ -352,11 +352,15 @@ function bringIn(memory: Memory, n: number, region: number, pteAt: number, fresh
     return true;
   }
   const sequence = node.words[sequenceAt(slot)];
+  const generationAt = regionAt(region) + L.R_GENERATION;
+  const generation = node.words[generationAt];
   node.unlock();
   node.counters[C.pgmajfault]++;
   const outcome = readStorage(node, memory.device, slot, word, sequence, fresh << 12, PAGE_BYTES);
   node.lock();
-  if (outcome !== READ_OK || node.words[pteAt] !== pte || node.words[sequenceAt(slot)] !== sequence) {
+  // A slot may outlive the leaf, in a clone; and the leaf may have become one of a clone's, with the same slot in it.
+  const isSame = node.words[generationAt] === generation && node.words[pteAt] === pte;
+  if (outcome !== READ_OK || !isSame || node.words[sequenceAt(slot)] !== sequence) {
     freeLocked(node, fresh);
     node.unlock();
     if (outcome !== READ_OK && outcome !== READ_RETRY) throw readError(node, outcome);

@@ -5,19 +5,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
-import * as L from '../arena/layout.ts';
 import { C, type CounterName } from '../base/counters.ts';
 import { CHUNK_BYTES, CHUNK_PAGES, MIB, PAGE_BYTES } from '../base/units.ts';
-import { Kcompressd } from '../daemons/kcompressd.ts';
-import { Kcopyd } from '../daemons/kcopyd.ts';
-import { Kswapd } from '../daemons/kswapd.ts';
-import { CopyAhead } from '../swap/copy-ahead.ts';
-import { Demoter } from '../swap/demoter.ts';
-import { FileCleaner } from '../swap/file-cleaner.ts';
-import { compactPool } from '../swap/pool-compactor.ts';
+import { daemonsOf } from '../testing/daemon-steps.ts';
 import { makePage, makePages } from '../testing/page-data.ts';
 import { RegionModel } from '../testing/region-model.ts';
-import { createTestInstance, type TestInstance, type TestShape, type TestThread } from '../testing/test-instance.ts';
+import { createTestInstance, type TestInstance, type TestShape } from '../testing/test-instance.ts';
 import type { Access } from './access.ts';
 import { prefetchAsync } from './async-read.ts';
 import { RegionSpace } from './region-space.ts';
@@ -113,27 +106,6 @@ class Session {
     this.instance.finish();
     return model.fullCount;
   }
-}
-
-function daemonsOf(thread: TestThread): { step(): boolean }[] {
-  return thread.memory.reclaimers.flatMap((reclaimer) => {
-    const { node } = reclaimer;
-    const { device } = thread.memory;
-    const ahead = new CopyAhead(node);
-    const steps = [
-      () => reclaimer.round(true, false),
-      () => reclaimer.round(false, true),
-      () => reclaimer.drainRing(8) > 0,
-      () => compactPool(node, 64) > 0,
-      () => ahead.copySome(),
-      () => node.words[L.H_KSWAPD_WAKE] !== 0,
-    ].map((step) => ({ step }));
-    const machines = [new Kswapd(reclaimer), new Kcompressd(reclaimer), new Kcopyd(node)];
-    if (device === undefined) return [...steps, ...machines];
-    const demoter = new Demoter(node, device);
-    const cleaner = new FileCleaner(node, device);
-    return [...steps, ...machines, { step: () => demoter.demote() > 0 }, { step: () => cleaner.clean() }];
-  });
 }
 
 interface Scenario {
