@@ -3,6 +3,7 @@ import type { Quire } from '../api/quire.ts';
 import type { Region } from '../api/region.ts';
 import { QuireError } from '../base/errors.ts';
 import type { Random } from '../simulator/random.ts';
+import { cloneAndCheck } from './clone-work.ts';
 import { cellOffsets, lockWord, type SharedState, type StressPlan, unlockWord } from './plan.ts';
 import { describeValue, type Values } from './values.ts';
 
@@ -48,7 +49,8 @@ export class CellWork {
     else if (dice < 75) this.write(cell);
     else if (dice < 85) await this.readAsync(cell);
     else if (dice < 90) await this.writeAsync(cell);
-    else this.pin(cell);
+    else if (dice < 99) this.pin(cell);
+    else this.clone(cell);
   }
 
   read(cell: number): void {
@@ -100,6 +102,17 @@ export class CellWork {
       if (!(error instanceof QuireError) || error.code !== 'ERR_QUIRE_OUT_OF_MEMORY') throw error;
       this.counts['pins_refused']++;
     }
+  }
+
+  private clone(cell: number): void {
+    const { region, values, random, offsets } = this;
+    const check = (which: number, of: Region, how: string): void => {
+      const bytes = new Uint8Array(this.lengthOf(which));
+      of.read(offsets[which], bytes);
+      this.check(which, bytes, how);
+    };
+    cloneAndCheck({ region, values, random, offsets, versions: this.shared.cellVersions, check }, cell);
+    this.counts['cell_clones'] = (this.counts['cell_clones'] ?? 0) + 1;
   }
 
   private lengthOf(cell: number): number {

@@ -20,6 +20,8 @@ const SHOWN = [
   'swap_clean_copies',
   'swap_copies_ahead',
   'swap_rescued',
+  'cow_faults',
+  'clone_copies',
   'allocstall',
   'kcompressd_pages',
   'file_reads',

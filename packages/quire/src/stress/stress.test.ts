@@ -9,6 +9,7 @@ const COUNTED = [
   'cell_reads',
   'cell_writes',
   'cell_pins',
+  'cell_clones',
   'key_reads',
   'key_writes',
   'iterations',
