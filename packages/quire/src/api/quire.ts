@@ -467,7 +467,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
 
   private cloneOf(source: Region, options: CloneOptions): Region {
     const name = checkName('name', options.name ?? '');
-    const group = checkName('group', options.group ?? source.group, L.R_GROUP_BYTES_MAX);
+    const group = checkGroupName(options.group ?? source.group);
     const region = cloneRegion(this.memory, source.id, name === '' ? '' : `region:${name}`, group);
     if (region < 0) throw invalidArg('name', 'one that no open region has', name);
     const clone = new Region(this.owner, new RegionSpace(this.memory, region, source.size), name, source.size, group);

@@ -9,6 +9,8 @@ import type { Node } from '../arena/node.ts';
 import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts';
 import { MIB, PAGE_BYTES } from '../base/units.ts';
 import { findLeaf } from '../page-table/page-table.ts';
+import { DEFAULT_GROUP } from '../reclaim/group.ts';
+import { lruBlockAt } from '../reclaim/lru.ts';
 import { Compressor } from '../swap/compressor.ts';
 import { CopyAhead } from '../swap/copy-ahead.ts';
 import { Demoter } from '../swap/demoter.ts';
@@ -133,7 +135,7 @@ class Scene {
 
   private copyAhead(): void {
     this.forgetTouches();
-    this.instance.node.words[L.H_COPY_CURSOR] = 0;
+    this.instance.node.words[lruBlockAt(DEFAULT_GROUP) + L.LB_COPY_CURSOR] = 0;
     this.ahead.copySome();
   }
 

@@ -20,6 +20,8 @@ import { sumCounter } from './thread-slot.ts';
 const REGION_BYTES = 64 * MIB;
 const FAMILY_MAX = 6;
 const OPERATIONS = 20;
+/** Frames stay with the group that had them first, until another writes them. */
+const GROUPS = ['default', 'a', 'b'];
 
 /** One command is a word: operation, whose, where, how much. */
 class Session {
@@ -89,7 +91,7 @@ class Session {
     if (this.family.length === FAMILY_MAX) return;
     const { memory } = this.instance;
     try {
-      const region = cloneRegion(memory, model.space.region, '', 'default');
+      const region = cloneRegion(memory, model.space.region, '', GROUPS[(this.turn + this.clones) % GROUPS.length]);
       this.family.push(model.cloneFor(new RegionSpace(memory, region, REGION_BYTES)));
       this.clones++;
     } catch (error) {

@@ -16,6 +16,7 @@ import type { Node } from '../arena/node.ts';
 import { frameFromPte, isPresent, PTE_NONE, pteFromFrame, pteFromSlot, slotFromPte } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
+import { QuireError } from '../base/errors.ts';
 import { CHUNK_PAGES, NO_PFN, PAGE_BYTES, type Pfn, type SlotIndex, type WordIndex } from '../base/units.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
 import { ensureLeafLocked, findLeaf, isFile, nextLeafChunk, regionAt } from '../page-table/page-table.ts';
@@ -35,6 +36,8 @@ import { closeRegion, nameRegion, openRegion } from './region-table.ts';
 const CLONE_BATCH = 32;
 /** Frames asked of reclaim when a table, a count or a copy found none: a leaf and the directories above it. */
 const FRAMES_WANTED = 4;
+/** Others may take what was reclaimed for us; this often in a row is not bad luck. */
+const IDLE_MAX = 1000;
 
 /**
  * A new region with the pages of `source`, used once, by the caller. `name` as for `openRegion`. Returns its number, −1
@@ -62,7 +65,13 @@ function cloneNode(memory: Memory, n: number, source: number, clone: number, chu
   const end = Math.ceil(chunks / memory.nodes.length);
   let chunk = nextLeafChunk(node, source, 0, end);
   while (chunk >= 0) {
-    for (let page = 0; page < CHUNK_PAGES; ) page = cloneSome(memory, n, source, clone, chunk, page);
+    let idle = 0;
+    for (let page = 0; page < CHUNK_PAGES; ) {
+      const next = cloneSome(memory, n, source, clone, chunk, page);
+      idle = next === page ? idle + 1 : 0;
+      if (idle > IDLE_MAX) throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'others take the memory that a clone needs');
+      page = next;
+    }
     chunk = nextLeafChunk(node, source, chunk + 1, end);
   }
 }
