@@ -134,7 +134,7 @@ export class Region implements Disposable {
 
   /**
    * A region of the same size with the same bytes, of this moment: both are then changed independently. Only page tables
-   * are copied, some 5 bytes a page, and pages held by a pin; the two share what they hold, in whatever tier it is, page
+   * are copied, 5 to 9 bytes a page, and pages held by a pin; the two share what they hold, in whatever tier it is, page
    * by page until one of them writes it. So it works on a region larger than memory, and of a clone. Close them in any
    * order.
    *
