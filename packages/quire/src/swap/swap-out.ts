@@ -360,7 +360,7 @@ export function rescueLocked(node: Node, pfn: Pfn, pins: number): void {
   const { words } = node;
   const slot = (words[node.slotAt + pfn] - 1) as SlotIndex;
   const pteAt = words[node.ownerAt + pfn];
-  node.counters[C.swap_rescued]++;
+  if (kindOf(node, pfn) !== KIND_SHARED) node.counters[C.swap_rescued]++;
   if (pteAt === NO_ENTRY) {
     assert(pins === 0, 'who writes a page owns it', pfn, pins);
     keepSharedLocked(node, pfn);
@@ -386,9 +386,9 @@ export function rescueForLocked(node: Node, pteAt: number, pfn: Pfn, pins: numbe
 /** A page in flight or shared is discarded by the last that named it: slot and frame go. */
 export function cancelLocked(node: Node, pfn: Pfn): void {
   const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
+  if (kindOf(node, pfn) !== KIND_SHARED) node.counters[C.swap_cancelled]++;
   endRescue(node, pfn, slot);
   freeLocked(node, pfn);
-  node.counters[C.swap_cancelled]++;
 }
 
 function endRescue(node: Node, pfn: Pfn, slot: SlotIndex): void {

@@ -26,6 +26,7 @@ import type { Pfn } from '../base/units.ts';
 import { checkBuddy } from '../page-alloc/buddy.ts';
 import { checkLru } from '../reclaim/lru.ts';
 import { checkFileSegments } from '../swap/file-segments.ts';
+import { checkSlotCounts } from '../swap/slot-count.ts';
 import { SLOT_FRAME, slotWord } from '../swap/slot-word.ts';
 import { checkSwapTable } from '../swap/swap-check.ts';
 import { peekSlot } from '../swap/swap-table.ts';
@@ -35,6 +36,7 @@ import { sumCounter } from './thread-slot.ts';
 export function checkNode(node: Node): void {
   checkLru(node);
   checkSwapTable(node);
+  checkSlotCounts(node);
   const failed = sumCounter(node, C.swap_alloc_failed);
   assert(failed === 0, 'no slot was refused while one was free', failed);
   checkFileSegments(node);

@@ -6,7 +6,7 @@ import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts
 import { assert } from '../base/assert.ts';
 import { CHUNK_PAGES, type Pfn, type SlotIndex } from '../base/units.ts';
 import { findLeaf, isFile, nextLeafChunk } from '../page-table/page-table.ts';
-import { checkSlotCounts, slotCountLocked } from '../swap/slot-count.ts';
+import { slotCountLocked } from '../swap/slot-count.ts';
 import * as W from '../swap/slot-word.ts';
 import { slotWordLocked } from '../swap/swap-table.ts';
 import { regionsInUse } from './region-table.ts';
@@ -27,7 +27,6 @@ export function checkReferences(nodes: readonly Node[]): void {
     }
     const { words } = node;
     assert(found.size === words[L.H_SLOTS_USED], 'every slot is named', found.size, words[L.H_SLOTS_USED]);
-    checkSlotCounts(node);
   }
 }
 
