@@ -9,10 +9,12 @@ import { GFP_MEMALLOC, GFP_NOWARN, GFP_USER } from '../page-alloc/gfp.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { allocTableLocked, freeTableLocked, SLAB_2K } from '../page-alloc/table-slab.ts';
 import { createTestInstance, locked, type TestInstance } from '../testing/test-instance.ts';
+import { allocSlotLocked } from './slot-alloc.ts';
 import { checkSlotCounts, dupSlotLocked, isSlotSharedLocked, putSlotLocked, slotCountLocked } from './slot-count.ts';
 import { SLOT_SAME, slotWord } from './slot-word.ts';
 import { attachStorageLocked } from './storage.ts';
-import { allocSlotLocked, checkSwapTable, peekSlot } from './swap-table.ts';
+import { checkSwapTable } from './swap-check.ts';
+import { peekSlot } from './swap-table.ts';
 
 let instance: TestInstance;
 

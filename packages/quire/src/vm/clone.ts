@@ -97,7 +97,7 @@ function cloneSome(memory: Memory, n: number, source: number, clone: number, chu
   }
   node.unlock();
   if (outcome === NO_MEMORY) needMemory(memory, n, FRAMES_WANTED);
-  else if (outcome === GROUP_FULL) needGroupRoom(memory, n, groupOfRegion(node, clone), 1);
+  else if (outcome === GROUP_FULL) needGroupRoom(memory, groupOfRegion(node, clone), 1);
   return page;
 }
 

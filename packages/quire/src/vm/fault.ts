@@ -122,7 +122,7 @@ function faultWriteLoop(
       node.unlock();
       return pfn;
     }
-    const givesUp = givesUpStorageLocked(node, node.words[leaf + page]);
+    const givesUp = givesUpStorageLocked(node, leaf + page);
     const gfp = givesUp ? reserveFlags(node, isFull) : GFP_USER;
     const fresh = pfn === OVER_LIMIT ? pfn : allocPageLocked(node, group, gfp, givesUp ? reserve : 0);
     if (fresh === NO_PFN || fresh === OVER_LIMIT) {
@@ -142,8 +142,9 @@ function faultWriteLoop(
 }
 
 /** Does the page exist, and does no other entry name what is behind it? */
-function givesUpStorageLocked(node: Node, pte: number): boolean {
-  return pte !== PTE_NONE && !isSlotSharedLocked(node, slotFromPte(pte));
+function givesUpStorageLocked(node: Node, pteAt: number): boolean {
+  const pte = node.words[pteAt];
+  return pte !== PTE_NONE && !isSlotSharedLocked(node, slotOfEntry(node, pteAt, pte));
 }
 
 /** Room for one page in the group. False when there is none, but the reserve may help. */
