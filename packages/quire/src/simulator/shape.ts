@@ -80,7 +80,7 @@ export function drawShape(random: Random): Shape {
     compaction: random.pick(COMPACTION_POLICIES),
     isVirtual,
     reclaim: random.pick(RECLAIM_POLICIES),
-    clones: random.pick([0, 1, 2, 4]),
+    clones: isVirtual ? random.pick([0, 1, 2, 4]) : 0,
   };
 }
 

@@ -15,6 +15,7 @@ export class CellWork {
   private readonly offsets: Float64Array;
   private readonly counts: Record<string, number>;
   private readonly cells: number;
+  private readonly mayClone: boolean;
 
   constructor(
     quire: Quire,
@@ -30,6 +31,7 @@ export class CellWork {
     this.random = random;
     this.counts = counts;
     this.cells = plan.cells;
+    this.mayClone = plan.isVirtual;
     this.offsets = cellOffsets(values, plan.cells);
   }
 
@@ -49,7 +51,7 @@ export class CellWork {
     else if (dice < 75) this.write(cell);
     else if (dice < 85) await this.readAsync(cell);
     else if (dice < 90) await this.writeAsync(cell);
-    else if (dice < 99) this.pin(cell);
+    else if (dice < 99 || !this.mayClone) this.pin(cell);
     else this.clone(cell);
   }
 

@@ -8,6 +8,8 @@ export interface StressPlan {
   readonly seed: number;
   readonly seconds: number;
   readonly workers: number;
+  /** Direct mode has no clones. */
+  readonly isVirtual: boolean;
   readonly cells: number;
   readonly keys: number;
   readonly regionBytes: number;

@@ -63,7 +63,8 @@ export async function runStress(options: StressOptions): Promise<StressResult> {
   const directory = mkdtempSync(join(tmpdir(), 'quire-stress-'));
   const filePath = join(directory, 'cells');
   writeFileSync(filePath, '');
-  const plan: StressPlan = { seed, seconds, workers, cells: each, keys: each, regionBytes, fileCells: each, filePath };
+  const data = { cells: each, keys: each, regionBytes, fileCells: each, filePath };
+  const plan: StressPlan = { seed, seconds, workers, isVirtual: virtual, ...data };
   const buffer = new SharedArrayBuffer(SharedState.bytesFor(plan));
   const shared = new SharedState(plan, buffer);
   const quire = await Quire.open({

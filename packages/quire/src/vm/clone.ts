@@ -42,9 +42,10 @@ const IDLE_MAX = 1000;
 /**
  * A new region with the pages of `source`, used once, by the caller. `name` as for `openRegion`. Returns its number, −1
  * when a region of that name is open. Throws ERR_QUIRE_OUT_OF_MEMORY (also: 512 regions are open) or
- * ERR_QUIRE_SWAP_FULL with nothing changed.
+ * ERR_QUIRE_SWAP_FULL with nothing changed, ERR_QUIRE_UNSUPPORTED in direct mode.
  */
 export function cloneRegion(memory: Memory, source: number, name: string, group: string): number {
+  if (!memory.nodes[0].isVirtual) throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'clones need the virtual layer');
   assert(!isFile(memory.nodes[0], source), 'files are not cloned', source);
   const chunks = memory.nodes[0].words[regionAt(source) + L.R_CHUNKS_LOW];
   const { region } = openRegion(memory, '', chunks, group);
