@@ -25,7 +25,7 @@ const MEMORY: readonly TableMemory[] = [PLENTY, NOTHING, { frames: 1, parts: fal
 
 type Step =
   | readonly [name: 'alloc', thread: number, order: number, group: number, memory: number, times: number]
-  | readonly [name: 'free', thread: number, from: number, times: number, stride: number]
+  | readonly [name: 'free' | 'freeRow', thread: number, from: number, times: number, stride: number]
   | readonly [name: 'bad', slot: number, memory: number]
   | readonly [name: 'limit', group: number, slots: number]
   | readonly [name: 'max', slots: number]
@@ -49,7 +49,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 12,
     arbitrary: fc.tuple(
-      fc.constant('free' as const),
+      fc.constantFrom('free' as const, 'freeRow' as const),
       thread,
       fc.nat(),
       fc.integer({ min: 1, max: 300 }),
@@ -69,10 +69,12 @@ function apply(scene: SlotScene, step: Step): void {
         if (scene.alloc(step[1], step[2], step[3], MEMORY[step[4]]) === NO_SLOT) break;
       }
       break;
-    case 'free': {
+    case 'free':
+    case 'freeRow': {
       const start = scene.held.length === 0 ? 0 : step[2] % scene.held.length;
       const slots = scene.held.slice(start, start + step[3] * step[4]).filter((_, i) => i % step[4] === 0);
-      for (const slot of slots) scene.free(step[1], slot);
+      if (step[0] === 'freeRow') scene.freeRow(step[1], slots);
+      else for (const slot of slots) scene.free(step[1], slot);
       break;
     }
     case 'bad':

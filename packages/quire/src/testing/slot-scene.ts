@@ -12,7 +12,7 @@ import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { groupAt } from '../reclaim/group.ts';
 import { CLUSTER_ORDERS, clusterOrder, clusterState, STATE_CURRENT, STATE_FREE } from '../swap/cluster.ts';
 import { allocRunLocked, allocSlotLocked } from '../swap/slot-alloc.ts';
-import { freeSlotLocked, markBadLocked } from '../swap/slot-free.ts';
+import { endRowLocked, freeInRowLocked, freeSlotLocked, markBadLocked } from '../swap/slot-free.ts';
 import { MIXED, NOBODYS, ownerCode } from '../swap/slot-group.ts';
 import { SLOT_BAD, SLOT_EMPTY, SLOT_FRAME, SLOT_FREE, slotWord } from '../swap/slot-word.ts';
 import { checkSwapTable } from '../swap/swap-check.ts';
@@ -95,6 +95,16 @@ export class SlotScene {
     assert.ok(this.has(slot), 'slot is held');
     this.forget(slot);
     locked(this.views[thread], () => freeSlotLocked(this.views[thread], slot));
+  }
+
+  /** Frees slots as a discarded range does. */
+  freeRow(thread: number, slots: readonly SlotIndex[]): void {
+    const node = this.views[thread];
+    for (const slot of slots) this.forget(slot);
+    locked(node, () => {
+      for (const slot of slots) freeInRowLocked(node, slot);
+      endRowLocked(node);
+    });
   }
 
   markBad(slot: SlotIndex, memory: TableMemory = PLENTY): boolean {
