@@ -1,8 +1,9 @@
 /**
  * Frames charged to a group (mem_cgroup_charge). What is charged is in the frame's own kind word, FRAME_CHARGED and the
  * group, on the head for all frames of a folio, so whoever frees a frame gives the charge back: a page that leaves, a read
- * that came to nothing, the burial of a dead thread. Counts are in node 0 and changed atomically: exact over all nodes at
- * any moment, and never above the limit in between.
+ * that came to nothing, the burial of a dead thread. Counts are in node 0, changed under the lock of the node that
+ * the frame is of and, when there are several, atomically: exact over all nodes at any moment, never above the limit in
+ * between.
  *
  *   G_PAGES = frames with FRAME_CHARGED of the group    a frame is marked in the hold of the node lock that charged it
  */
@@ -20,9 +21,18 @@ export function groupAt(group: number): number {
   return L.GROUPS_AT + group * L.GROUP_WORDS;
 }
 
-/** Adds `amount` to a count unless it would exceed the limit at `limitAt` (+ 1, 0 none) by more than `reserve`. */
-export function tryCount(home: Int32Array, at: number, limitAt: number, amount: number, reserve: number): boolean {
-  const limit = Atomics.load(home, limitAt);
+/**
+ * Adds `amount` to a count of a group unless it would exceed the limit at `limitAt` (+ 1, 0 none) by more than `reserve`. The
+ * node lock is held. With one node, the usual case, that guards the count and a plain addition will do.
+ */
+export function tryCountLocked(node: Node, at: number, limitAt: number, amount: number, reserve: number): boolean {
+  const { home } = node;
+  const limit = home[limitAt];
+  if (node.nodes === 1) {
+    if (limit !== 0 && home[at] + amount > limit - 1 + reserve) return false;
+    home[at] += amount;
+    return true;
+  }
   if (limit === 0) {
     Atomics.add(home, at, amount);
     return true;
@@ -35,10 +45,18 @@ export function tryCount(home: Int32Array, at: number, limitAt: number, amount: 
   return false;
 }
 
+/** Takes `amount` off a count, whose value before is returned. The node lock is held. */
+export function uncountLocked(node: Node, at: number, amount: number): number {
+  if (node.nodes > 1) return Atomics.sub(node.home, at, amount);
+  const before = node.home[at];
+  node.home[at] = before - amount;
+  return before;
+}
+
 /** Charges `pages` frames that are about to be marked. False with nothing changed when the group may have no more. */
 export function tryChargePages(node: Node, group: number, pages: number, reserve = 0): boolean {
   const at = groupAt(group);
-  if (!tryCount(node.home, at + L.G_PAGES, at + L.G_LIMIT_PAGES, pages, reserve)) return false;
+  if (!tryCountLocked(node, at + L.G_PAGES, at + L.G_LIMIT_PAGES, pages, reserve)) return false;
   notePeak(node.home, at);
   return true;
 }
@@ -46,18 +64,18 @@ export function tryChargePages(node: Node, group: number, pages: number, reserve
 /** Whatever the limit: what is charged has to be in memory now. */
 export function forceChargePages(node: Node, group: number, pages: number): void {
   const at = groupAt(group);
-  Atomics.add(node.home, at + L.G_PAGES, pages);
+  uncountLocked(node, at + L.G_PAGES, -pages);
   notePeak(node.home, at);
 }
 
 /** Two threads that raise it at once may leave the lower of their counts, which the next charge puts right. */
 function notePeak(home: Int32Array, at: number): void {
-  const pages = Atomics.load(home, at + L.G_PAGES);
+  const pages = home[at + L.G_PAGES];
   if (pages > home[at + L.G_PEAK_PAGES]) home[at + L.G_PEAK_PAGES] = pages;
 }
 
 export function unchargePages(node: Node, group: number, pages: number): void {
-  const before = Atomics.sub(node.home, groupAt(group) + L.G_PAGES, pages);
+  const before = uncountLocked(node, groupAt(group) + L.G_PAGES, pages);
   assert(before >= pages, 'pages of a group', group, before);
 }
 
