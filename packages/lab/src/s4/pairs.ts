@@ -75,6 +75,11 @@ function report(modes: readonly Mode[], sizes: PairSizes, results: Results): voi
   results.ratio(`virtual_throughput${suffix}`, medianInterval(throughput), { atLeast: 0.99 });
   const free = virtual.map((round, pair) => round.freeUs / direct[pair].freeUs);
   results.ratio(`virtual_free${suffix}`, medianInterval(free), { atMost: 1.01 });
+  // What the processors spent: on a machine with other guests these spread less than times do.
+  const cpuWrite = virtual.map((round, pair) => round.writeCpuUs / direct[pair].writeCpuUs);
+  results.ratio(`virtual_cpu_of_write${suffix}`, medianInterval(cpuWrite));
+  const cpuFree = virtual.map((round, pair) => round.freeCpuUs / direct[pair].freeCpuUs);
+  results.ratio(`virtual_cpu_of_free${suffix}`, medianInterval(cpuFree));
 }
 
 function megabytesPerSecond(sizes: PairSizes): (round: QuireRound) => number {

@@ -21,6 +21,8 @@ export interface UsememChildArgs {
 export interface UsememPhase {
   readonly phase: Phase;
   readonly us: number;
+  /** Of processors, all threads of the process together, daemons too. */
+  readonly cpuUs: number;
   /** `quire.stats()` after the phase. */
   readonly stats: Readonly<Record<string, number>>;
 }
@@ -43,10 +45,12 @@ await serveParent<UsememChildArgs>(async ({ open, pages, threads }) => {
   const run = (line: string): UsememPhase => {
     const phase = PHASES.find((each) => each === line);
     if (phase === undefined) throw new Error(`unknown phase ${line}`);
+    const before = process.cpuUsage();
     const us = runPhase(control, threads, phase);
+    const { user, system } = process.cpuUsage(before);
     const stats = quire.stats() as Readonly<Record<string, number>>;
     if (phase === 'free') checkFreed(stats);
-    return { phase, us, stats };
+    return { phase, us, cpuUs: user + system, stats };
   };
   return {
     run,

@@ -8,6 +8,9 @@ export type Stats = Readonly<Record<string, number>>;
 export interface QuireRound {
   readonly writeUs: number;
   readonly freeUs: number;
+  /** Time of processors, of all threads together. */
+  readonly writeCpuUs: number;
+  readonly freeCpuUs: number;
   /** `stats()` when everything was written, and when it was freed. Counters run on from round to round. */
   readonly written: Stats;
   readonly freed: Stats;
@@ -38,7 +41,8 @@ export class QuireUsemem {
   async round(): Promise<QuireRound> {
     const write = await this.#child.phase<UsememPhase>('write');
     const free = await this.#child.phase<UsememPhase>('free');
-    return { writeUs: write.us, freeUs: free.us, written: write.stats, freed: free.stats };
+    const [writeCpuUs, freeCpuUs] = [write.cpuUs, free.cpuUs];
+    return { writeUs: write.us, freeUs: free.us, writeCpuUs, freeCpuUs, written: write.stats, freed: free.stats };
   }
 
   async end(): Promise<void> {
