@@ -44,6 +44,7 @@ export interface QuireInstance {
   openFile?(path: string, flags?: string): Promise<QuireFile>;
   ioBuffer(bytes: number): Uint8Array;
   stats(): Readonly<Record<string, unknown>>;
+  swapoff(tier: string): Promise<{ readonly pages: number; readonly pagesLost: number }>;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Counts the words of tables that are loaded when a swapped page is read where it lies, faulted in by a write to a part of
- * it, and freed. One thread, no daemons, memory to spare: every load is the operation's own. A proxy stands in front of the node's words, and
+ * it, and freed, all in one discard. One thread, no daemons, memory to spare: every load is the operation's own. A proxy stands in front of the node's words, and
  * Atomics sees through it; both note which table the word is of. Nothing is timed.
  */
 import { serveParent } from '../child.ts';
@@ -48,10 +48,13 @@ await serveParent<LoadChildArgs>(async ({ virtual }) => {
     run: (phase) => {
       const first = PHASES.indexOf(phase) * PHASE_PAGES;
       const counts = internals.countLoads(() => {
+        if (phase === 'free') {
+          region.discard(first * PAGE_BYTES, PHASE_PAGES * PAGE_BYTES);
+          return;
+        }
         for (let page = first; page < first + PHASE_PAGES; page += 1) {
           if (phase === 'read') region.read(page * PAGE_BYTES, bytes.subarray(0, 64));
-          else if (phase === 'fault') region.write(page * PAGE_BYTES, bytes.subarray(0, 64));
-          else region.discard(page * PAGE_BYTES, PAGE_BYTES);
+          else region.write(page * PAGE_BYTES, bytes.subarray(0, 64));
         }
       });
       return { pages: PHASE_PAGES, ...counts } satisfies LoadCounts;

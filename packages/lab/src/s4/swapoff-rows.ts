@@ -1,18 +1,55 @@
 /** `lab s4`, swapoff: a device with compressed pages is emptied and taken away, here and by the host. */
 import { ColumnAbsent, type Run } from '../benchmark.ts';
-import { Child } from '../child.ts';
+import { Child, startNodeChild } from '../child.ts';
 import { PAGE_BYTES } from '../corpus.ts';
 import { HostSwap } from '../host-swap.ts';
+import { builtFile } from '../paths.ts';
+import { QUIRE } from '../quire.ts';
 import { mib, type Results } from '../report.ts';
 import { compileHostUsemem, HOST } from '../usemem/host-usemem.ts';
 import { STEP_BYTES } from '../usemem/share.ts';
+import type { SwapoffChildArgs, SwapoffResult } from './swapoff-child.ts';
 
 /** What stays resident while the device is filled. */
 const RESIDENT_BYTES = 64 * 2 ** 20;
 const REPETITIONS = 3;
 
-/** `bytes` of pages on the device. */
+/**
+ * `bytes` of compressed pages. The host decompresses them into memory, which has room; Quire, whose budget has none, moves
+ * them to a file as they are.
+ */
 export async function measureSwapoff(bytes: number, run: Run, results: Results): Promise<void> {
+  const ours: SwapoffResult[] = [];
+  for (let repetition = 1; repetition <= REPETITIONS && (repetition === 1 || run.hasTime()); repetition += 1) {
+    ours.push(await quireSwapoff(bytes));
+    run.progress(`quire: swapoff of ${mib(ours[0].swappedBytes)} MiB takes ${ours[repetition - 1].ms.toFixed(0)} ms`);
+  }
+  const { swappedBytes, pages } = ours[ours.length - 1];
+  const facts = { swappedMib: mib(swappedBytes), pages, to: 'file' };
+  results.measured(
+    QUIRE,
+    'swapoff',
+    'ms',
+    ours.map(({ ms }) => ms),
+    facts,
+  );
+  await measureHost(bytes, run, results);
+}
+
+async function quireSwapoff(bytes: number): Promise<SwapoffResult> {
+  const args: SwapoffChildArgs = { bytes };
+  const child = startNodeChild(builtFile('s4/swapoff-child.js'), args);
+  try {
+    await child.ready(QUIRE);
+    const result = await child.phase<SwapoffResult>('swapoff');
+    await child.end();
+    return result;
+  } finally {
+    await child.kill();
+  }
+}
+
+async function measureHost(bytes: number, run: Run, results: Results): Promise<void> {
   try {
     const program = compileHostUsemem();
     const ms: number[] = [];
@@ -23,7 +60,7 @@ export async function measureSwapoff(bytes: number, run: Run, results: Results):
       swappedBytes = once.swappedBytes;
       run.progress(`host: swapoff of ${mib(once.swappedBytes)} MiB takes ${once.ms.toFixed(0)} ms`);
     }
-    results.measured(HOST, 'swapoff', 'ms', ms, { swappedMib: mib(swappedBytes), device: 'zram, LZ4' });
+    results.measured(HOST, 'swapoff', 'ms', ms, { swappedMib: mib(swappedBytes), device: 'zram, LZ4', to: 'memory' });
   } catch (error) {
     if (!(error instanceof ColumnAbsent)) throw error;
     results.absent(`${error.column}_swapoff`, error.message);
