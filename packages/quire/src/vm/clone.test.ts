@@ -461,6 +461,26 @@ describe('groups', () => {
     for (let page = 0; page < 20; page++) assertPage(space, page, makePage(page));
   });
 
+  it('what finds no slot within the swap limit is copied, in the clone’s group', () => {
+    const held = openGroup(instance.memory, 'few slots');
+    setGroupLimits(instance.memory, held, undefined, 4);
+    const { region } = openRegion(instance.memory, '', REGION_BYTES / CHUNK_BYTES, 'few slots');
+    const source = new RegionSpace(instance.memory, region, REGION_BYTES);
+    for (let page = 0; page < 10; page++) write(page, page, undefined, source);
+    const copy = clone(source);
+    assert.equal(gauge(groupAt(held) + L.G_SWAP_PAGES), 4);
+    assert.equal(counted('clone_copies'), 6);
+    assert.deepEqual([pagesOf(held), pagesOf(DEFAULT_GROUP)], [10, 6]);
+    write(0, 50, undefined, source);
+    for (let page = 0; page < 10; page++) assertPage(copy, page, makePage(page));
+    instance.closeSpace(source);
+    for (let page = 0; page < 10; page++) assertPage(copy, page, makePage(page));
+    assert.equal(gauge(groupAt(held) + L.G_SWAP_PAGES), 4, 'the slots stay with the group they were taken for');
+    instance.closeSpace(copy);
+    assert.equal(gauge(groupAt(held) + L.G_SWAP_PAGES), 0);
+    closeGroup(instance.memory, held);
+  });
+
   it('the last one that writes shared pages takes them within the limit of its own group', () => {
     for (let page = 0; page < 40; page++) write(page, page, 'text');
     const { copy, group } = inGroup('small');
