@@ -1,9 +1,8 @@
 /**
-/**
- * The lab's one door behind Quire's public API, for six things a benchmark has to see or do and no program should:
+ * The lab's one door behind Quire's public API, for what a benchmark has to see or do and no program should:
  * take single frames, as page tables of a kernel would (S1's fragmentation), look at the orders of a file's folios,
  * switch the naive walk of S2 on, count the bytes of the swap table (S3) and the loads of its words (S4), and put a recorder
- * between a map and its regions (`lab policy`). Shapes are what is used of the built modules, which are imported by address.
+ * between a map and its regions (`lab policy`). Reclaim itself (S5) is reached from s5/reclaim-door.ts. Shapes are what is used of the built modules, which are imported by address.
  */
 import { DESCRIPTOR, ENTRY, LoadCounter, ROOT, SEQUENCE, SLOT_WORD, type TableLoads } from './load-counter.ts';
 import type { PageSpace } from './policy/recording.ts';
@@ -251,4 +250,16 @@ export class QuireInternals {
 
 function sharedWords(count: number): Int32Array {
   return new Int32Array(new SharedArrayBuffer(count * 4));
+}
+
+/** The exports of built modules of the package, in one object. */
+export async function importInside<T>(names: readonly string[]): Promise<T> {
+  const index = import.meta.resolve('quire');
+  const parts = await Promise.all(names.map((name) => import(new URL(name, index).href)));
+  return Object.assign({}, ...parts) as T;
+}
+
+/** The instance's nodes and reclaimers, in the shape that the caller uses of them. */
+export function memoryOf<T>(quire: QuireInstance): T {
+  return (quire as unknown as { readonly memory: T }).memory;
 }

@@ -2,7 +2,7 @@
  * What this thread and its process took of the processors, so that a run on a busy machine can be told from a slow one.
  * The calling thread's own times are Linux' (/proc/self/task/…/schedstat); elsewhere they are 0.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 export interface ThreadTime {
   /** ms that the main thread ran. */
@@ -27,4 +27,29 @@ export function between(before: ThreadTime, after: ThreadTime): ThreadTime {
     mainWaitedMs: after.mainWaitedMs - before.mainWaitedMs,
     processMs: after.processMs - before.processMs,
   };
+}
+
+const TASKS = '/proc/self/task';
+
+/** Threads of this process, oldest first; none where there is no Linux' /proc. */
+export function threadIds(): number[] {
+  if (!existsSync(TASKS)) return [];
+  return readdirSync(TASKS)
+    .map(Number)
+    .sort((a, b) => startOf(a) - startOf(b) || a - b);
+}
+
+/** ms that the thread ran so far, 0 when it is gone. */
+export function ranMs(thread: number): number {
+  const file = `${TASKS}/${thread}/schedstat`;
+  return existsSync(file) ? Number(readFileSync(file, 'utf8').split(' ')[0]) / 1e6 : 0;
+}
+
+/** Clock ticks after boot at which the thread began: numbers of threads are used again. */
+function startOf(thread: number): number {
+  const file = `${TASKS}/${thread}/stat`;
+  if (!existsSync(file)) return 0;
+  const stat = readFileSync(file, 'utf8');
+  // The name, field 2, is in parentheses and may contain anything; field 22 is the start.
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]);
 }
