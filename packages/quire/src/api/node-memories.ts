@@ -3,6 +3,7 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { instantiateKernel } from '../codec/wasm-kernel.ts';
+import { nodeZstd } from '../daemons/node-zstd.ts';
 import { viewNodes } from '../vm/instance.ts';
 import type { ResolvedOptions } from './options.ts';
 import { resolveTriggers } from './pressure-watch.ts';
@@ -17,7 +18,7 @@ export function viewHandle(handle: QuireHandle): Node[] {
       throw new TypeError('nothing about files');
     }
     resolveTriggers(handle.pressure);
-    return viewNodes(memories, (memory) => instantiateKernel(handle.module, memory));
+    return viewNodes(memories, (memory) => instantiateKernel(handle.module, memory, nodeZstd(memory)));
   } catch (error) {
     throw Object.assign(invalidArg('handle', "the 'handle' of an open Quire", handle), { cause: error });
   }

@@ -5,16 +5,29 @@ import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { formatBytes, MIB, parseBytes } from '../base/units.ts';
 import type { CompactionPolicy } from '../compaction/policy.ts';
 import { RECLAIM_POLICIES, type ReclaimPolicyName } from '../reclaim/policy.ts';
+import type { IncompressiblePolicy } from '../swap/incompressible.ts';
+import { type CodecOptions, type Codecs, checkCodec, codecsOf } from './codec-options.ts';
 import { type FileOptions, type ResolvedFileOptions, resolveCompaction, resolveFileOptions } from './file-options.ts';
 import { type PressureTrigger, resolveTriggers } from './pressure-watch.ts';
 
-export interface CompressedTierOptions {
+/**
+ * Pages kept in memory, compressed. `codec` (default 'lz4') is for new pages. zstd makes them a third smaller than LZ4 does
+ * and takes several times as long, in and out.
+ */
+export interface CompressedTierOptions extends CodecOptions {
   readonly tier: 'compressed';
-  /** Default 'lz4'. */
-  readonly codec?: 'lz4';
+  /**
+   * Pages that do not get smaller: 'keep' (default) them in their frames until they are demoted, 'demote' them to the file
+   * tier at once, where there is one, or 'activate' them, so that reclaim looks for others.
+   */
+  readonly incompressible?: IncompressiblePolicy;
 }
 
-export interface FileTierOptions {
+/**
+ * Pages on disk. They are written as the compressed tier has them; with `codec: 'zstd'` they are compressed again on the
+ * way: what goes there has been idle. That holds for all files from when one that asks for it is added.
+ */
+export interface FileTierOptions extends CodecOptions {
   readonly tier: 'file';
   /**
    * A file that does not exist yet, or a folder; default: the operating system's folder for temporary files. The file
@@ -37,7 +50,10 @@ export interface QuireOptions {
   readonly budget: number | string;
   /** Where pages go that do not fit, first to last. Default: the compressed tier with lz4. `[]`: none. */
   readonly swap?: readonly TierOptions[];
-  /** Daemon threads: 'auto' (default) = min(cores − 1, 4); 0 = everything in the calling thread. */
+  /**
+   * Daemon threads: 'auto' (default) = min(cores − 1, 4); 0 = everything in the calling thread; 1 = kswapd, which
+   * compresses what it reclaims; n = kswapd and n − 1 threads of kcompressd, which compress for it.
+   */
   readonly threads?: number | 'auto';
   /** Writeback and readahead of files. */
   readonly files?: FileOptions;
@@ -68,7 +84,7 @@ export interface ResolvedFileTier {
   readonly priority: number | undefined;
 }
 
-export interface ResolvedOptions {
+export interface ResolvedOptions extends Codecs {
   readonly budgetBytes: number;
   readonly compressed: boolean;
   readonly swapFiles: readonly ResolvedFileTier[];
@@ -137,8 +153,10 @@ function resolveBudget(budget: unknown): number {
   return bytes;
 }
 
-function resolveTiers(swap: unknown, budgetBytes: number): Pick<ResolvedOptions, 'compressed' | 'swapFiles'> {
-  if (swap === undefined) return { compressed: true, swapFiles: [] };
+type ResolvedTiers = Pick<ResolvedOptions, 'compressed' | 'swapFiles' | keyof Codecs>;
+
+function resolveTiers(swap: unknown, budgetBytes: number): ResolvedTiers {
+  if (swap === undefined) return { compressed: true, swapFiles: [], ...codecsOf([]) };
   if (!Array.isArray(swap)) throw invalidArg('swap', 'an array of tiers', swap);
   let compressed = false;
   const swapFiles: ResolvedFileTier[] = [];
@@ -150,22 +168,16 @@ function resolveTiers(swap: unknown, budgetBytes: number): Pick<ResolvedOptions,
     else compressed = true;
   }
   if (swapFiles.length > DEVICES_MAX) throw outOfRange('file tiers', `at most ${DEVICES_MAX}`, swapFiles.length);
-  return { compressed, swapFiles };
+  return { compressed, swapFiles, ...codecsOf(swap as TierOptions[]) };
 }
 
 /** Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE or ERR_QUIRE_UNSUPPORTED. */
 export function resolveTier(tier: TierOptions, budgetBytes: number): 'compressed' | ResolvedFileTier {
   if (typeof tier !== 'object' || tier === null) throw invalidArg('tier', 'a tier object', tier);
+  checkCodec(tier);
   if (tier.tier === 'file') return resolveFileTier(tier, budgetBytes);
   if (tier.tier !== 'compressed') throw invalidArg('tier', "'compressed' or 'file'", (tier as { tier: unknown }).tier);
-  checkCodec(tier.codec);
   return 'compressed';
-}
-
-function checkCodec(codec: unknown): void {
-  if (codec === undefined || codec === 'lz4') return;
-  if (codec === 'zstd') throw new QuireError('ERR_QUIRE_UNSUPPORTED', "codec 'zstd' is not available; use 'lz4'");
-  throw invalidArg('codec', "'lz4'", codec);
 }
 
 function resolveFileTier(tier: FileTierOptions, budgetBytes: number): ResolvedFileTier {

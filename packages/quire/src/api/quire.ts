@@ -9,6 +9,7 @@ import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { setCompaction } from '../compaction/policy.ts';
 import { FileDevice } from '../daemons/file-device.ts';
 import { NodeFileIo } from '../daemons/node-file-io.ts';
+import { nodeZstd } from '../daemons/node-zstd.ts';
 import { InlineRunner } from '../daemons/runner.ts';
 import { type FileRole, WorkerPool } from '../daemons/worker-pool.ts';
 import type { PageMap } from '../map/page-map.ts';
@@ -40,6 +41,7 @@ import {
 } from '../vm/region-table.ts';
 import { abandonThread, attachThread, clearPins, detachThread, liveThreads } from '../vm/thread-slot.ts';
 import { checkGroupName, checkName } from './arguments.ts';
+import { setTierCodecs } from './codec-options.ts';
 import { Descriptors } from './descriptors.ts';
 import { type OpenFileOptions, openRequest } from './file-descriptor.ts';
 import type { FileFlags } from './file-flags.ts';
@@ -126,7 +128,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     this.thread = thread;
     this.sharedHandle = handle;
     this.owns = owns;
-    this.inline = memory.nodes[0].words[L.H_KCOMPRESSD] === 0 ? new InlineRunner(memory) : undefined;
+    this.inline = memory.nodes[0].words[L.H_KSWAPDS] === 0 ? new InlineRunner(memory) : undefined;
     memory.inlineDaemons = this.inline === undefined ? undefined : () => this.pollStalled();
     this.owner = this.makeOwner();
     attachFiles(memory, new NodeFileIo());
@@ -176,16 +178,18 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     ): Promise<Quire> {
       const memories = makeMemories(shape.budgetBytes);
       const hasSwap = shape.compressed || swapFiles.length > 0;
-      const nodes = formatInstance(memories, (memory) => instantiateKernel(kernel, memory), {
+      const nodes = formatInstance(memories, (memory) => instantiateKernel(kernel, memory, nodeZstd(memory)), {
         hasSwap,
         poolShare: poolShare(shape.compressed, swapFiles.length > 0),
-        kcompressd: shape.threads,
+        kswapd: Math.min(shape.threads, 1),
+        kcompressd: Math.max(shape.threads - 1, 0),
         isVirtual: shape.virtual,
         areas: areasFor(shape, FILE_DAEMONS.length),
       });
       setDirtyLimits(nodes, shape.files);
       setCompaction(nodes, shape.compaction);
       setReclaimPolicy(nodes, shape.reclaim);
+      setTierCodecs(nodes, shape);
       const thread = attachThread(nodes);
       const memory = new Memory(nodes, new FileDevice(nodes[0].words));
       const tiers = new SwapTiers(memory, shape.compressed, () => memory.checkAlive());

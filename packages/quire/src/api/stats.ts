@@ -43,7 +43,9 @@ export interface QuireGauges {
   readonly clean_copies: number;
   /** Pages of regions that share what they hold with a page of a clone, beyond the first of each. */
   readonly nr_cloned_pages: number;
+  /** Pages on their way out, still in their frames; and the most there ever were (a sum of the nodes' own). */
   readonly nr_inflight: number;
+  readonly nr_inflight_peak: number;
   readonly swap_slots_used: number;
   readonly swap_clusters: number;
   readonly file_pages: number;
@@ -119,6 +121,7 @@ export function collectStats(
     clean_copies: sum(L.H_CLEAN_COPIES),
     nr_cloned_pages: sum(L.H_SLOT_DUPS),
     nr_inflight: sum(L.H_INFLIGHT),
+    nr_inflight_peak: sum(L.H_INFLIGHT_PEAK),
     swap_slots_used: sum(L.H_SLOTS_USED),
     swap_clusters: sum(L.H_CLUSTERS_USED),
     file_pages: sum(L.H_FILE_SLOTS),

@@ -26,6 +26,7 @@ import {
   tierName,
 } from '../swap/tiers.ts';
 import type { Memory } from '../vm/memory.ts';
+import { codecsAfter, setTierCodecs } from './codec-options.ts';
 import { type ResolvedFileTier, resolveTier, type TierOptions } from './options.ts';
 
 export interface SwapoffProgress {
@@ -117,13 +118,17 @@ export class SwapTiers {
   /** `Quire.swapon`. */
   on(tier: TierOptions, budgetBytes: number): string {
     const resolved = resolveTier(tier, budgetBytes);
+    const codecs = codecsAfter(this.memory.nodes[0], tier);
     if (resolved === 'compressed') {
       this.addPool();
+      setTierCodecs(this.memory.nodes, codecs);
       return resolved;
     }
     const opened = openSwapFiles([resolved]);
     try {
-      return this.add(opened[0]);
+      const name = this.add(opened[0]);
+      setTierCodecs(this.memory.nodes, codecs);
+      return name;
     } catch (error) {
       closeSwapFiles(opened);
       throw error;

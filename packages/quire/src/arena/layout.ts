@@ -84,7 +84,7 @@ export const H_FILE_SEGMENTS = words(1);
  * from 0.
  */
 export const H_STATE = words(1);
-/** kcompressd threads that drain the ring; 0 = whoever reclaims compresses. */
+/** kcompressd threads that drain the ring, beside kswapd; 0 = whoever reclaims compresses. */
 export const H_KCOMPRESSD = words(1);
 /** Slots that may exist at all (`swap: []` makes it 0). */
 export const H_SLOTS_MAX = words(1);
@@ -95,12 +95,21 @@ export const H_COMPACTION = words(1);
 export const H_DIRECT = words(1);
 /** Which page is given up: a code of reclaim/policy.ts. */
 export const H_RECLAIM_POLICY = words(1);
+/** kswapd threads, 0 or 1; 0 = daemons get their steps inline. */
+export const H_KSWAPDS = words(1);
+/** zstd level of what goes into the pool, 0 = LZ4; and of what goes to the file, 0 = as it is. */
+export const H_POOL_ZSTD = words(1);
+export const H_FILE_ZSTD = words(1);
+/** What becomes of incompressible pages: a code of swap/incompressible.ts. */
+export const H_INCOMPRESSIBLE = words(1);
 
 /* Words that change, grouped by who writes them. */
 export const H_LOCK = line();
 export const H_KSWAPD_WAKE = line();
-export const H_KCOMPRESSD_WAKE = line();
-/** Node 0: event count the daemons sleep on, how many sleep, and the word that ends them. */
+/** Node 0: event count that kcompressd threads sleep on, and how many sleep. */
+export const H_KCOMPRESSD_EVENTS = line();
+export const H_KCOMPRESSD_SLEEPERS = words(1);
+/** Node 0: event count that kswapd sleeps on, how many sleep, and the word that ends them. */
 export const H_EVENTS = line();
 export const H_SLEEPERS = words(1);
 export const H_STOP = words(1);
@@ -168,6 +177,10 @@ export const H_TRIM_WANTED = words(1);
 export const H_POOL_DRAIN = words(1);
 /** References to slots beyond the first of each: pages of clones that share what is behind a slot. */
 export const H_SLOT_DUPS = words(1);
+/** Most pages that were ever in flight at once. */
+export const H_INFLIGHT_PEAK = words(1);
+/** Incompressible pages that were made active since a page was last compressed. */
+export const H_INCOMPRESSIBLE_RUN = words(1);
 /** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
 export const H_FLUSHER_WAKE = line();
 export const H_FLUSHERS = words(1);

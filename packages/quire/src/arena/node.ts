@@ -187,12 +187,26 @@ export class Node {
   }
 
   /**
-   * One event for all daemons. They read the word before they look for work, so an event in between is not slept
+   * One event for kswapd, of all nodes. It reads the word before it looks for work, so an event in between is not slept
    * through.
    */
   wakeDaemons(): void {
     Atomics.add(this.home, L.H_EVENTS, 1);
     if (Atomics.load(this.home, L.H_SLEEPERS) > 0) Atomics.notify(this.home, L.H_EVENTS);
+  }
+
+  /**
+   * As `wakeDaemons`, for the threads that compress: as many are woken as there are batches beyond those that are awake,
+   * and will look for work before they sleep. True when somebody was, which takes a system call. The sleepers are counted
+   * after the event: one that is not counted yet finds that the word has moved.
+   */
+  wakeCompressors(batches: number): boolean {
+    Atomics.add(this.home, L.H_KCOMPRESSD_EVENTS, 1);
+    const sleepers = Atomics.load(this.home, L.H_KCOMPRESSD_SLEEPERS);
+    const wanted = Math.min(sleepers, batches - (this.words[L.H_KCOMPRESSD] - sleepers));
+    if (wanted <= 0) return false;
+    Atomics.notify(this.home, L.H_KCOMPRESSD_EVENTS, wanted);
+    return true;
   }
 
   /** For assertions of functions named `...Locked`. */

@@ -4,6 +4,8 @@
  * (`pfn << 12`), so that no double is made for addresses above 2 GiB.
  */
 export interface Kernel {
+  /** zstd, where Node has it. Not a kernel of the module, but reached like one (daemons/node-zstd.ts). */
+  readonly zstd: ZstdKernel | undefined;
   /**
    * LZ4 block format. Compresses `[src, src + length)` into `[dst, dst + capacity)`; `table` is 16 KiB of scratch, any
    * contents. `length` <= 65,536. Returns the compressed length in bytes, or 0 when the result would not fit
@@ -40,4 +42,15 @@ export interface Kernel {
   equal(a: number, b: number, length: number): number;
   /** A hash of the bytes for hash maps (wyhash32), as an int32 bit pattern. Not for adversaries who know the seed. */
   hash32(src: number, length: number, seed: number): number;
+}
+
+/** Whole zstd frames. Addresses as for the kernels; bytes are copied before they are looked at, so they may change meanwhile. */
+export interface ZstdKernel {
+  /** Compresses `[src, src + length)` to `dst`. Returns the compressed length, 0 when that is more than `capacity`. */
+  compress(src: number, length: number, dst: number, capacity: number, level: number): number;
+  /**
+   * Decodes a whole frame of exactly `capacity` bytes, there is no stopping early. Returns `capacity`, or -1 when the input
+   * is anything else; `dst` is then untouched.
+   */
+  decompress(src: number, length: number, dst: number, capacity: number): number;
 }

@@ -5,7 +5,7 @@
  * module.
  */
 import { readFileSync } from 'node:fs';
-import type { Kernel } from './kernel.ts';
+import type { Kernel, ZstdKernel } from './kernel.ts';
 import type { WebAssemblyConstructors } from './web-assembly.ts';
 
 const { Module, Instance } = WebAssembly as unknown as WebAssemblyConstructors;
@@ -16,9 +16,10 @@ export function compileKernel(): WebAssembly.Module {
 }
 
 /** `memory` must be shared, with a maximum of at most 65,536 pages. Throws `WebAssembly.LinkError` otherwise. */
-export function instantiateKernel(module: WebAssembly.Module, memory: WebAssembly.Memory): Kernel {
+export function instantiateKernel(module: WebAssembly.Module, memory: WebAssembly.Memory, zstd?: ZstdKernel): Kernel {
   const exports = new Instance(module, { env: { memory } }).exports as Kernel;
   return {
+    zstd,
     compress: exports.compress,
     decompress: exports.decompress,
     decompressPartial: exports.decompressPartial,

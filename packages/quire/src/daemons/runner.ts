@@ -1,15 +1,14 @@
 /**
  * Runners drive daemons. The inline runner is polled by the thread that uses the instance (`threads: 0`, tests). The
- * worker loop owns its thread and sleeps on the event word of node 0:
+ * worker loop owns its thread and sleeps on an event word of node 0:
  *
  *   seen = EVENTS;  step all;  nothing done → SLEEPERS += 1, wait while EVENTS = seen, SLEEPERS −= 1
  *
  * The waker adds to EVENTS before it looks at SLEEPERS, the sleeper adds to SLEEPERS before the wait compares EVENTS:
- * one of them sees the other. kcompactd does the same on words of its own, the flusher sleeps on its wake word (flusher.ts).
+ * one of them sees the other. kswapd, kcompressd and kcompactd each have such words of their own, so that one of them
+ * can be woken without the others; the flusher sleeps on its wake word (flusher.ts).
  */
 import * as L from '../arena/layout.ts';
-import { ringLength } from '../swap/ring.ts';
-import { COMPRESS_BATCH } from '../swap/swap-out.ts';
 import type { Memory } from '../vm/memory.ts';
 import type { Daemon } from './daemon.ts';
 import { Flusher } from './flusher.ts';
@@ -64,26 +63,39 @@ export class InlineRunner {
   }
 }
 
-/** Runs until STOP. `scan`: this worker is kswapd too; every worker compresses. */
-export function runDaemons(memory: Memory, scan: boolean): void {
-  const scanners = scan ? memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer)) : [];
-  const compressors = memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer));
+/**
+ * kswapd until STOP. It scans while frames are wanted. What the ring does not take it compresses itself, and with nothing
+ * to scan for it helps to empty the ring. Tiers that are taken out of use are emptied beside that, step by step.
+ */
+export function runKswapd(memory: Memory): void {
+  const scanners = memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer));
+  const compress = compressionOf(memory);
   const emptier = new Kswapoff(memory);
   const trimmer = new Ktrim(memory);
-  const copiers = memory.nodes.map((node) => new Kcopyd(node));
   const step = (): boolean => {
-    let busy = false;
-    for (let n = 0; n < compressors.length; n++) {
-      // A worker that is both keeps the ring shallow: it scans only when little is left to compress.
-      if (scan && ringLength(memory.nodes[n]) < COMPRESS_BATCH && scanners[n].step()) busy = true;
-      if (compressors[n].step()) busy = true;
-    }
-    if (scan && emptier.step()) busy = true;
-    if (scan && !busy && trimmer.step()) busy = true;
-    for (let n = 0; n < copiers.length && !busy; n++) if (copiers[n].step()) busy = true;
-    return busy;
+    const isScanning = stepAll(scanners);
+    return emptier.step() || isScanning || compress() || trimmer.step();
   };
   runOnEvents(memory, step, L.H_EVENTS, L.H_SLEEPERS);
+}
+
+/** A thread of kcompressd until STOP. */
+export function runKcompressd(memory: Memory): void {
+  runOnEvents(memory, compressionOf(memory), L.H_KCOMPRESSD_EVENTS, L.H_KCOMPRESSD_SLEEPERS);
+}
+
+/** One step of compression: the rings of all nodes in turn, and, with nothing in them, copies ahead of need. */
+function compressionOf(memory: Memory): () => boolean {
+  const rings = memory.reclaimers.map((reclaimer) => new Kcompressd(reclaimer));
+  const copiers = memory.nodes.map((node) => new Kcopyd(node));
+  return () => stepAll(rings) || stepAll(copiers);
+}
+
+/** True when one of them had something to do. */
+function stepAll(daemons: readonly Daemon[]): boolean {
+  let busy = false;
+  for (const daemon of daemons) if (daemon.step()) busy = true;
+  return busy;
 }
 
 /** Runs `step` until STOP, asleep on an event word while it says that there is nothing to do. */
@@ -101,12 +113,7 @@ function runOnEvents(memory: Memory, step: () => boolean, eventsAt: number, slee
 /** Runs kcompactd of every node until STOP. */
 export function runKcompactd(memory: Memory): void {
   const daemons = memory.nodes.map((node) => new Kcompactd(node));
-  const step = (): boolean => {
-    let busy = false;
-    for (const daemon of daemons) if (daemon.step()) busy = true;
-    return busy;
-  };
-  runOnEvents(memory, step, L.H_KCOMPACTD_EVENTS, L.H_KCOMPACTD_SLEEPERS);
+  runOnEvents(memory, () => stepAll(daemons), L.H_KCOMPACTD_EVENTS, L.H_KCOMPACTD_SLEEPERS);
   // What it had taken of a block goes back; after a failure nobody may touch anything.
   if (Atomics.load(memory.nodes[0].words, L.H_STATE) === L.STATE_OPEN) for (const daemon of daemons) daemon.stop();
 }

@@ -8,11 +8,14 @@ import { detachThread } from '../vm/thread-slot.ts';
 import { FileDevice } from './file-device.ts';
 import { Flusher } from './flusher.ts';
 import { NodeFileIo } from './node-file-io.ts';
-import { runDaemons, runFlusher, runKcompactd } from './runner.ts';
+import { nodeZstd } from './node-zstd.ts';
+import { runFlusher, runKcompactd, runKcompressd, runKswapd } from './runner.ts';
 import type { DaemonRole, DaemonStart } from './worker-pool.ts';
 
 const start = workerData as DaemonStart;
-const { nodes, thread } = joinInstance(start.memories, (memory) => instantiateKernel(start.module, memory));
+const { nodes, thread } = joinInstance(start.memories, (memory) =>
+  instantiateKernel(start.module, memory, nodeZstd(memory)),
+);
 const memory = new Memory(nodes, new FileDevice(nodes[0].words));
 attachFiles(memory, new NodeFileIo());
 parentPort?.postMessage({ thread });
@@ -26,5 +29,6 @@ try {
 function run(role: DaemonRole): void {
   if (role === 'flusher') runFlusher(memory, new Flusher(memory));
   else if (role === 'kcompactd') runKcompactd(memory);
-  else runDaemons(memory, role === 'kswapd');
+  else if (role === 'kcompressd') runKcompressd(memory);
+  else runKswapd(memory);
 }

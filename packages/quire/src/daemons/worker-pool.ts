@@ -12,7 +12,7 @@ import type { Memory } from '../vm/memory.ts';
 import { breakLocks, buryThread } from '../vm/thread-slot.ts';
 import { FlusherTimer } from './flusher-timer.ts';
 
-/** What a worker does. kswapd compresses too. */
+/** What a worker does. kswapd compresses what kcompressd does not take. */
 export type DaemonRole = 'kswapd' | 'kcompressd' | 'flusher' | 'kcompactd';
 export type FileRole = Extract<DaemonRole, 'flusher' | 'kcompactd'>;
 
@@ -45,7 +45,7 @@ export class WorkerPool {
     this.start = start;
   }
 
-  /** Starts `count` workers; the first scans too. Resolves when all have joined. */
+  /** Starts `count` workers: kswapd, then as many of kcompressd as are left. Resolves when all have joined. */
   async open(count: number): Promise<void> {
     this.hasThreads = count > 0;
     try {
@@ -139,7 +139,7 @@ export class WorkerPool {
   }
 
   private hasCompressor(): boolean {
-    for (const which of this.workers.keys()) if (typeof which === 'number') return true;
+    for (const which of this.workers.keys()) if (typeof which === 'number' && which > 0) return true;
     return false;
   }
 
@@ -151,6 +151,8 @@ export class WorkerPool {
     Atomics.store(home, L.H_STOP, 1);
     Atomics.add(home, L.H_EVENTS, 1);
     Atomics.notify(home, L.H_EVENTS);
+    Atomics.add(home, L.H_KCOMPRESSD_EVENTS, 1);
+    Atomics.notify(home, L.H_KCOMPRESSD_EVENTS);
     Atomics.add(home, L.H_KCOMPACTD_EVENTS, 1);
     Atomics.notify(home, L.H_KCOMPACTD_EVENTS);
     // The flusher sleeps on its own word.

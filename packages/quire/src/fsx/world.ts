@@ -84,6 +84,7 @@ export class World {
     const nodes = formatInstance(this.memories, (memory) => instantiateKernel(KERNEL, memory), {
       hasSwap: shape.hasSwap,
       poolShare: 1,
+      kswapd: 0,
       kcompressd: 0,
       areas: shape.threads + 1,
     });

@@ -8,7 +8,8 @@
  */
 import type { Device } from '../base/port.ts';
 import { DEVICE_BYTES, FILE_GRANULE_BYTES, nodeOfOffset } from '../swap/file-devices.ts';
-import { FILE_HEADER_BYTES, FILE_MAGIC, RAW_OBJECT } from '../swap/file-segments.ts';
+import { lengthIn } from '../swap/file-object.ts';
+import { FILE_HEADER_BYTES, FILE_MAGIC } from '../swap/file-segments.ts';
 import type { Random } from './random.ts';
 
 const BLOCK_BYTES = 64 * 1024;
@@ -204,7 +205,7 @@ export class FaultyDevice {
       const word = (granule * FILE_GRANULE_BYTES) >> 2;
       if (words[word + 3] !== FILE_MAGIC) break;
       this.objects.set(first + granule, words[word]);
-      granule += Math.ceil((FILE_HEADER_BYTES + (words[word + 1] & ~RAW_OBJECT)) / FILE_GRANULE_BYTES);
+      granule += Math.ceil((FILE_HEADER_BYTES + lengthIn(words[word + 1])) / FILE_GRANULE_BYTES);
     }
   }
 

@@ -39,13 +39,14 @@ function fire(): void {
 }
 
 function withThreadState(run: () => void): void {
-  const { length, isUnit } = gathered;
+  const { length, isUnit, isZstd } = gathered;
   const done = filled.done;
   const cause = lastIo.cause;
   const order = allocatedOrder.value;
   run();
   gathered.length = length;
   gathered.isUnit = isUnit;
+  gathered.isZstd = isZstd;
   filled.done = done;
   lastIo.cause = cause;
   allocatedOrder.value = order;

@@ -2,6 +2,7 @@
 import { MIB } from '../base/units.ts';
 import { COMPACTION_POLICIES, type CompactionPolicy } from '../compaction/policy.ts';
 import { RECLAIM_POLICIES, type ReclaimPolicyName } from '../reclaim/policy.ts';
+import { INCOMPRESSIBLE_POLICIES, type IncompressiblePolicy } from '../swap/incompressible.ts';
 import type { FaultRates } from './faulty-device.ts';
 import type { Random } from './random.ts';
 
@@ -35,6 +36,7 @@ export interface Shape {
   readonly discardShare: number;
   /** Share of pages that do not compress. */
   readonly randomShare: number;
+  readonly incompressible: IncompressiblePolicy;
   /** Large folios are asked for and compaction runs, under this policy. */
   readonly compacts: boolean;
   /** False: page tables hold no slots but what slots lead to. */
@@ -76,6 +78,7 @@ export function drawShape(random: Random): Shape {
     burstMax: random.pick([1, 3, 20]),
     discardShare: random.pick([0.01, 0.01, 0.15]),
     randomShare: random.pick([0, 0.1, 0.5]),
+    incompressible: random.pick(INCOMPRESSIBLE_POLICIES),
     compacts: random.chance(0.8),
     compaction: random.pick(COMPACTION_POLICIES),
     isVirtual,
@@ -93,6 +96,6 @@ export function describeShape(shape: Shape): string {
   return (
     `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.slotsShare === 0 ? '' : `slots × ${shape.slotsShare}, `}${shape.kcompressd} kcompressd, ` +
     `${shape.workers} workers, ${shape.clones} clones, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.isVirtual ? '' : 'direct mode, '}${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
-    `reclaim ${shape.reclaim}, preempted every ${shape.preemptEvery}`
+    `reclaim ${shape.reclaim}, incompressible: ${shape.incompressible}, preempted every ${shape.preemptEvery}`
   );
 }

@@ -9,6 +9,7 @@ import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { addDevice } from '../swap/file-devices.ts';
+import { setIncompressible } from '../swap/incompressible.ts';
 import type { Access } from '../vm/access.ts';
 import { isWithinLimit } from '../vm/group-check.ts';
 import { formatInstance } from '../vm/instance.ts';
@@ -108,6 +109,7 @@ export class World {
     const nodes = formatInstance(this.memories, (memory) => instantiateKernel(KERNEL, memory), {
       hasSwap: shape.hasSwap,
       poolShare: shape.poolShare,
+      kswapd: 0,
       kcompressd: shape.kcompressd,
       areas: shape.workers + 7 + shape.kcompressd,
       isVirtual: shape.isVirtual,
@@ -115,6 +117,7 @@ export class World {
     if (shape.hasSwap && shape.slotsShare > 0) {
       for (const node of nodes) node.words[L.H_SLOTS_MAX] = Math.floor(shape.slotsShare * node.frames);
     }
+    setIncompressible(nodes, shape.incompressible);
   }
 
   addThread(name: string): LogicalThread {

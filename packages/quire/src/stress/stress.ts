@@ -115,9 +115,9 @@ export function compactionFor(seed: number): CompactionPolicy {
   return (['direct', 'stocked', 'background'] as const)[seed % 3];
 }
 
-/** 'auto' of a machine with more than two cores, at least one anywhere. */
+/** 'auto' of a machine with more than two cores; kswapd and a thread of kcompressd anywhere. */
 function daemonThreads(): number | 'auto' {
-  return availableParallelism() > 2 ? 'auto' : 1;
+  return availableParallelism() > 2 ? 'auto' : 2;
 }
 
 /** Looks at the instance now and then, while it is at work. */

@@ -11,7 +11,7 @@
  *   3. lock    a slot whose word and sequence are unchanged now points at the file, and its old storage goes;
  *              others were freed or moved: skip
  *
- * Units (swap/unit.ts) are taken apart between 1 and 2: their pages, decoded once, are compressed one by one. What then finds no room in the batch stays where it is.
+ * Units (swap/unit.ts) are taken apart between 1 and 2: their pages, decoded once, are compressed one by one. What then finds no room in the batch stays where it is. Objects may be made smaller there, too (recompress.ts).
  *
  * One demoter a node at a time (H_DEMOTE_BUSY). A failed write changes nothing: the batch stays where it was.
  */
@@ -23,9 +23,11 @@ import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
-import { FILE_OBJECT_BYTES_MAX, granulesFor, sealObject } from './file-object.ts';
-import { commitLocked, FILE_GRANULE_BYTES, FILE_HEADER_BYTES, SPARE_SEGMENTS } from './file-segments.ts';
+import { decodeBlock, isPoolZstd } from './block-codec.ts';
+import { FILE_OBJECT_BYTES_MAX, granulesFor, LZ4_OBJECT, sealObject, ZSTD_OBJECT } from './file-object.ts';
+import { commitLocked, FILE_GRANULE_BYTES, FILE_HEADER_BYTES, RAW_OBJECT, SPARE_SEGMENTS } from './file-segments.ts';
 import { WRITE_FULL, writeBatch } from './file-writer.ts';
+import { recompressBatch, wantsRecompression } from './recompress.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
 import { compressBytes } from './swap-out.ts';
@@ -38,6 +40,8 @@ export const SWEEP_FRAMES_MAX = 1024;
 /** Copied in one hold of the lock: some 3 µs. Twice as much writes no faster. */
 const BATCH_BYTES_MAX = 32 * 1024;
 const BATCH_OBJECTS_MAX = BATCH_BYTES_MAX / FILE_GRANULE_BYTES;
+/** Raw pages that fit one batch. */
+export const RAW_BATCH = Math.floor(BATCH_BYTES_MAX / (granulesFor(PAGE_BYTES) * FILE_GRANULE_BYTES));
 /** Units lie, as they are, in the rest of the staging buffer. */
 const UNITS_BYTES_MAX = L.AREA_STAGING_BYTES - BATCH_BYTES_MAX;
 const UNITS_MAX = 8;
@@ -62,9 +66,11 @@ export class Demoter {
   private readonly granules = new Int32Array(BATCH_OBJECTS_MAX);
   /** Pages of units, before they are taken apart: which of them. */
   private readonly unitOf = new Int32Array(BATCH_OBJECTS_MAX);
-  private readonly isRaw = new Uint8Array(BATCH_OBJECTS_MAX);
+  /** LZ4_, ZSTD_ or RAW_OBJECT. */
+  private readonly forms = new Int32Array(BATCH_OBJECTS_MAX);
   private readonly unitPlaces = new Int32Array(UNITS_MAX);
   private readonly unitLengths = new Int32Array(UNITS_MAX);
+  private readonly unitForms = new Int32Array(UNITS_MAX);
   private unitCount = 0;
   private unitBytes = 0;
   /** What the pages of units will take, as a guess. */
@@ -80,7 +86,7 @@ export class Demoter {
   }
 
   /** Moves one batch. Returns a DEMOTED_ code. */
-  demote(): number {
+  demote(raw?: Int32Array): number {
     const { node } = this;
     node.lock();
     if (node.words[L.H_DEMOTE_BUSY] !== 0) {
@@ -88,12 +94,20 @@ export class Demoter {
       return DEMOTED_BUSY;
     }
     node.words[L.H_DEMOTE_BUSY] = node.thread;
-    this.collectLocked();
+    this.beginLocked();
+    if (raw === undefined) this.collectLocked();
+    else this.collectRawLocked(raw);
     node.unlock();
     if (this.unitCount > 0) this.takeUnitsApart();
+    if (wantsRecompression(node)) this.recompress();
     const outcome = this.count === 0 ? this.idleOutcome() : this.writeOut();
     Atomics.store(node.words, L.H_DEMOTE_BUSY, 0);
     return outcome;
+  }
+
+  private recompress(): void {
+    const { node, count, lengths, granules, forms } = this;
+    this.granulesUsed = recompressBatch(node, count, lengths, granules, forms);
   }
 
   private idleOutcome(): number {
@@ -112,9 +126,7 @@ export class Demoter {
     return DEMOTED_SOME;
   }
 
-  /** Sweeps until the staging buffer is full or the hand has gone far enough. */
-  private collectLocked(): void {
-    const { words, frames, firstFree, kindAt } = this.node;
+  private beginLocked(): void {
     this.count = 0;
     this.granulesUsed = 0;
     this.unitCount = 0;
@@ -123,6 +135,19 @@ export class Demoter {
     this.dropped = 0;
     this.full = false;
     this.node.takeStaging();
+  }
+
+  /** No more than RAW_BATCH fit. */
+  private collectRawLocked(raw: Int32Array): void {
+    const { words, kindAt } = this.node;
+    for (const pfn of raw) {
+      if ((words[kindAt + pfn] & KIND_MASK) === KIND_RAW) this.takeVictimLocked(pfn as Pfn, KIND_RAW);
+    }
+  }
+
+  /** Sweeps until the staging buffer is full or the hand has gone far enough. */
+  private collectLocked(): void {
+    const { words, frames, firstFree, kindAt } = this.node;
     let hand = words[L.H_DEMOTE_HAND];
     for (let passed = 0; passed < SWEEP_FRAMES_MAX && !this.full; passed++) {
       if (hand < firstFree || hand >= frames) hand = firstFree;
@@ -155,7 +180,7 @@ export class Demoter {
     const { node } = this;
     if (kind === KIND_RAW) {
       const slot = node.words[node.ownerAt + pfn] as SlotIndex;
-      this.addLocked(slot, pfn << 12, PAGE_BYTES);
+      this.addLocked(slot, pfn << 12, PAGE_BYTES, RAW_OBJECT);
       return;
     }
     if (this.dropCleanCopiesLocked(pfn)) return;
@@ -164,9 +189,10 @@ export class Demoter {
       if (this.full) return;
       if (unit === location) return this.addUnitPageLocked(slot);
       const source = zsGather(node, location);
-      if (!gathered.isUnit) return this.addLocked(slot, source, gathered.length);
+      const form = gathered.isZstd ? ZSTD_OBJECT : LZ4_OBJECT;
+      if (!gathered.isUnit) return this.addLocked(slot, source, gathered.length, form);
       unit = location;
-      if (this.copyUnitLocked(source, gathered.length)) this.addUnitPageLocked(slot);
+      if (this.copyUnitLocked(source, gathered.length, form)) this.addUnitPageLocked(slot);
     });
   }
 
@@ -189,7 +215,7 @@ export class Demoter {
     return (node.words[node.kindAt + pfn] & KIND_MASK) !== KIND_ZS;
   }
 
-  private addLocked(slot: SlotIndex, source: number, length: number): void {
+  private addLocked(slot: SlotIndex, source: number, length: number, form: number): void {
     const { node } = this;
     const granules = granulesFor(length);
     const at = this.granulesUsed * FILE_GRANULE_BYTES;
@@ -199,7 +225,7 @@ export class Demoter {
     }
     node.kernel.copy((node.stagingByte + at + FILE_HEADER_BYTES) | 0, source, length);
     this.noteLocked(slot, NO_UNIT);
-    this.isRaw[this.count] = W.tagOf(this.wordsSeen[this.count]) === W.SLOT_RAW ? 1 : 0;
+    this.forms[this.count] = form;
     this.lengths[this.count] = length;
     this.granules[this.count] = this.granulesUsed;
     this.count++;
@@ -214,7 +240,7 @@ export class Demoter {
   }
 
   /** False, and full, when there is no room for one more. */
-  private copyUnitLocked(source: number, length: number): boolean {
+  private copyUnitLocked(source: number, length: number, form: number): boolean {
     if (this.unitCount === UNITS_MAX || this.unitBytes + length > UNITS_BYTES_MAX) {
       this.full = true;
       return false;
@@ -223,6 +249,7 @@ export class Demoter {
     const at = (node.stagingByte + BATCH_BYTES_MAX + this.unitBytes) | 0;
     node.kernel.copy(at, source, length);
     this.unitPlaces[this.unitCount] = at;
+    this.unitForms[this.unitCount] = form;
     this.unitLengths[this.unitCount++] = length;
     this.unitBytes += (length + 15) & ~15;
     return true;
@@ -254,12 +281,18 @@ export class Demoter {
     for (let i = 0; i < count; i++) {
       const unit = this.unitOf[i];
       if (unit !== NO_UNIT && unit !== current) {
-        const got = node.kernel.decompress(this.unitPlaces[unit], this.unitLengths[unit], decoded, UNIT_BYTES);
+        const got = this.decodeUnit(unit, decoded);
         assert(got === UNIT_BYTES, 'unit decodes', got, this.slots[i]);
         current = unit;
       }
       if (unit === NO_UNIT || this.storePage(i, decoded + pageInUnit(this.slots[i]) * PAGE_BYTES)) this.keep(i);
     }
+  }
+
+  private decodeUnit(unit: number, target: number): number {
+    const isZstd = this.unitForms[unit] === ZSTD_OBJECT;
+    const { [unit]: length } = this.unitLengths;
+    return decodeBlock(this.node, this.unitPlaces[unit], length, isZstd, target, UNIT_BYTES, UNIT_BYTES);
   }
 
   /** False when the page might not fit the batch. */
@@ -270,7 +303,7 @@ export class Demoter {
     const target = (node.stagingByte + at + FILE_HEADER_BYTES) | 0;
     const length = compressBytes(node, source | 0, target);
     if (length === 0) node.kernel.copy(target, source | 0, PAGE_BYTES);
-    this.isRaw[i] = length === 0 ? 1 : 0;
+    this.forms[i] = length === 0 ? RAW_OBJECT : isPoolZstd(node) ? ZSTD_OBJECT : LZ4_OBJECT;
     this.lengths[i] = length === 0 ? PAGE_BYTES : length;
     this.granules[i] = this.granulesUsed;
     this.granulesUsed += granulesFor(this.lengths[i]);
@@ -280,7 +313,7 @@ export class Demoter {
   /** Entry i is the next of the batch. */
   private keep(i: number): void {
     const to = this.count++;
-    for (const array of [this.slots, this.wordsSeen, this.sequences, this.lengths, this.granules, this.isRaw]) {
+    for (const array of [this.slots, this.wordsSeen, this.sequences, this.lengths, this.granules, this.forms]) {
       array[to] = array[i];
     }
   }
@@ -289,7 +322,7 @@ export class Demoter {
     const { node } = this;
     for (let i = 0; i < this.count; i++) {
       const byte = node.stagingByte + this.granules[i] * FILE_GRANULE_BYTES;
-      sealObject(node, byte, this.slots[i] as SlotIndex, this.lengths[i], this.isRaw[i] === 1);
+      sealObject(node, byte, this.slots[i] as SlotIndex, this.lengths[i], this.forms[i]);
     }
   }
 

@@ -24,6 +24,7 @@ import {
   isObject,
   isObjectOf,
   isRawAt,
+  isZstdObject,
   objectLength,
   objectSlot,
   RAW_PARTS,
@@ -241,7 +242,7 @@ export class FileMover {
       node.words[node.touchAt + pfn] = 1;
       return this.repointLocked(i, W.slotWord(W.SLOT_RAW, pfn));
     }
-    const location = zsAllocLocked(node, slot, objectLength(node, byte), GFP_NOWAIT);
+    const location = zsAllocLocked(node, slot, objectLength(node, byte), GFP_NOWAIT, isZstdObject(node, byte));
     if (location === -1) return false;
     zsWriteLocked(node, location, payload, objectLength(node, byte));
     return this.repointLocked(i, W.slotWord(W.SLOT_OBJECT, location));

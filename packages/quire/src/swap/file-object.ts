@@ -13,7 +13,13 @@ import { CRC_TABLE_AT } from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { PAGE_BYTES, type SlotIndex } from '../base/units.ts';
+import { decodeBlock } from './block-codec.ts';
 import { FILE_GRANULE_BYTES, FILE_HEADER_BYTES, FILE_MAGIC, RAW_OBJECT } from './file-segments.ts';
+
+/** Beside the length in an object's header: what its payload is. LZ4 without a flag, RAW_OBJECT a whole page. */
+export const LZ4_OBJECT = 0;
+export const ZSTD_OBJECT = 1 << 30;
+const LENGTH_MASK = 0xffff;
 
 /** Parts of a raw page. A small read wants one of them; more parts would cost a header each. */
 export const RAW_PARTS = 4;
@@ -32,10 +38,10 @@ export function granulesFor(length: number): number {
   return Math.ceil((FILE_HEADER_BYTES + length) / FILE_GRANULE_BYTES);
 }
 
-/** Writes the header of the object at node byte `byte`; the payload is there already, in one piece. */
-export function sealObject(node: Node, byte: number, slot: SlotIndex, length: number, raw: boolean): void {
-  if (!raw) {
-    sealRun(node, byte, slot, length, length);
+/** Writes the header of the object at node byte `byte`; the payload is there already, in one piece. `form`: LZ4_, ZSTD_ or RAW_OBJECT. */
+export function sealObject(node: Node, byte: number, slot: SlotIndex, length: number, form: number): void {
+  if (form !== RAW_OBJECT) {
+    sealRun(node, byte, slot, length | form, length);
     return;
   }
   assert(length === PAGE_BYTES, 'raw object is a page', length);
@@ -83,8 +89,7 @@ export function isObject(node: Node, byte: number, available: number): boolean {
 export function storedBytes(words: Int32Array, at: number, slot: number): number {
   if (words[at] !== slot || words[at + 3] !== FILE_MAGIC) return -1;
   if (words[at + 1] === rawWord(0)) return FILE_OBJECT_BYTES_MAX;
-  const length = words[at + 1];
-  return length > 0 && length <= PAGE_BYTES ? FILE_HEADER_BYTES + length : -1;
+  return isBlockWord(words[at + 1]) ? FILE_HEADER_BYTES + lengthIn(words[at + 1]) : -1;
 }
 
 /** The object's header says that it is raw. */
@@ -113,7 +118,22 @@ export function copyParts(node: Node, byte: number, target: number, first: numbe
 }
 
 export function objectLength(node: Node, byte: number): number {
-  return node.words[(byte >>> 2) + 1] & ~RAW_OBJECT;
+  return lengthIn(node.words[(byte >>> 2) + 1]);
+}
+
+/** Payload bytes, by word 1 of a header. */
+export function lengthIn(word: number): number {
+  return word & LENGTH_MASK;
+}
+
+/** Is this the second word of a compressed object? */
+function isBlockWord(word: number): boolean {
+  const length = lengthIn(word);
+  return (word & ~(LENGTH_MASK | ZSTD_OBJECT)) === 0 && length > 0 && length <= PAGE_BYTES;
+}
+
+export function isZstdObject(node: Node, byte: number): boolean {
+  return (node.words[(byte >>> 2) + 1] & ZSTD_OBJECT) !== 0;
 }
 
 export function objectSlot(node: Node, byte: number): SlotIndex {
@@ -127,7 +147,8 @@ export function decodeObject(node: Node, byte: number, target: number, wanted: n
     return true;
   }
   const payload = (byte + FILE_HEADER_BYTES) | 0;
-  return node.kernel.decompressPartial(payload, objectLength(node, byte), target, wanted, PAGE_BYTES) >= wanted;
+  const isZstd = isZstdObject(node, byte);
+  return decodeBlock(node, payload, objectLength(node, byte), isZstd, target, wanted, PAGE_BYTES) >= wanted;
 }
 
 function checksum(node: Node, byte: number, length: number): number {

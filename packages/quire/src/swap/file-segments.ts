@@ -9,7 +9,7 @@
  * Segment words are in frames of 1,024, made when a segment of theirs is first used. An object begins at a granule of
  * 256 bytes:
  *
- *   word 0 slot | word 1 length in bytes, RAW_OBJECT when not compressed
+ *   word 0 slot | word 1 length in bytes, RAW_OBJECT when not compressed, ZSTD_OBJECT when by zstd (file-object.ts)
  *   word 2 CRC32C of words 0, 1 and the payload | word 3 'QOBJ' | payload
  *
  * The slot in the header is the reverse map: what the cleaner asks the swap table about.

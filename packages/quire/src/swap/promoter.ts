@@ -20,7 +20,7 @@ import { C } from '../base/counters.ts';
 import { NO_PFN, PAGE_SHIFT, type SlotIndex } from '../base/units.ts';
 import { GFP_NOWARN } from '../page-alloc/gfp.ts';
 import { allocLocked } from '../page-alloc/page-allocator.ts';
-import { copyParts, isObjectOf, isRawAt, objectLength, RAW_PARTS } from './file-object.ts';
+import { copyParts, isObjectOf, isRawAt, isZstdObject, objectLength, RAW_PARTS } from './file-object.ts';
 import { FILE_HEADER_BYTES } from './file-segments.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
@@ -71,7 +71,7 @@ function promoteLocked(node: Node, slot: SlotIndex, granule: number, sequence: n
 /** The slot's new word, 0 when there is no room. */
 function storeObjectLocked(node: Node, slot: SlotIndex, byte: number): number {
   const length = objectLength(node, byte);
-  const location = zsAllocLocked(node, slot, length, GFP_NOWARN);
+  const location = zsAllocLocked(node, slot, length, GFP_NOWARN, isZstdObject(node, byte));
   if (location === -1) return 0;
   zsWriteLocked(node, location, (byte + FILE_HEADER_BYTES) | 0, length);
   return W.slotWord(W.SLOT_OBJECT, location);

@@ -22,12 +22,14 @@ import {
   DEMOTED_IO_ERROR,
   DEMOTED_SOME,
   Demoter,
+  RAW_BATCH,
   SWEEP_FRAMES_MAX,
 } from './demoter.ts';
 import { FileCleaner } from './file-cleaner.ts';
 import { hasDevice } from './file-devices.ts';
+import { incompressiblePolicy } from './incompressible.ts';
 import { compactPool } from './pool-compactor.ts';
-import { ringPopLocked, ringPushLocked } from './ring.ts';
+import { ringPushLocked, wakeKcompressd } from './ring.ts';
 import {
   COMPRESS_BATCH,
   claimLocked,
@@ -73,6 +75,8 @@ export class Reclaimer {
   private readonly versions = new Int32Array(ISOLATED_MAX);
   private readonly fills = new Int32Array(ISOLATED_MAX);
   private readonly result = createIsolateResult();
+  /** What became of the last batch, but for what was left to this thread. */
+  private readonly sorted = { same: 0, queued: 0 };
   /** Pages looked at since the last gain; of one group, in reclaim at its limit. */
   private scannedIdly = 0;
   private scannedOfGroup = 0;
@@ -82,6 +86,7 @@ export class Reclaimer {
     this.demoter = device === undefined ? undefined : new Demoter(node, device);
     this.compressor = new Compressor(node, device !== undefined);
     this.cleaner = device === undefined ? undefined : new FileCleaner(node, device);
+    if (device !== undefined) this.compressor.demoteRaw = (pfns) => this.demoteRaw(pfns);
   }
 
   /**
@@ -99,7 +104,7 @@ export class Reclaimer {
     this.isHeldByFiles = isDirtyMet && this.isMostlyDirty();
     if (this.isHeldByFiles && direct && this.writeBackSome()) return true;
     if (this.mayFindIdle()) return true;
-    if (!queue && this.drainRing(COMPRESS_BATCH) > 0) return true;
+    if (!queue && this.drainRing(COMPRESS_BATCH, direct) > 0) return true;
     if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
     if (this.demote()) return true;
     return isDirtyMet && direct && this.writeBackSome();
@@ -125,7 +130,7 @@ export class Reclaimer {
     if (looked > 0 && this.scannedOfGroup <= scanMax) return GROUP_LOOKED;
     this.scannedOfGroup = 0;
     // Pages of the group may be queued. When what was compressed found no frame for it, the file tier makes room.
-    if (this.drainRing(COMPRESS_BATCH) > 0) return GROUP_GAINED;
+    if (this.drainRing(COMPRESS_BATCH, true) > 0) return GROUP_GAINED;
     const isFull = node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN];
     return isFull && this.demote() ? GROUP_GAINED : GROUP_NOTHING;
   }
@@ -197,18 +202,27 @@ export class Reclaimer {
     return false;
   }
 
-  /**
-   * Compresses what waits in the ring: direct reclaim with nothing left to isolate helps instead of waiting. Returns
-   * the frames freed.
-   */
-  drainRing(limit: number): number {
-    const { node } = this;
-    node.lock();
-    const count = ringPopLocked(node, this.isolated, Math.min(limit, COMPRESS_BATCH));
-    node.unlock();
-    return count === 0 ? 0 : this.compressSome(this.isolated.subarray(0, count));
+  /** What does not go now, since another thread demotes or the log is full, is left to the clock. */
+  private demoteRaw(pfns: Int32Array): void {
+    if (incompressiblePolicy(this.node) !== 'demote' || !hasDevice(this.node.home)) return;
+    for (let at = 0; at < pfns.length; at += RAW_BATCH) {
+      if (this.demoter?.demote(pfns.subarray(at, at + RAW_BATCH)) !== DEMOTED_SOME) return;
+    }
   }
 
+  /**
+   * Compresses up to `limit` pages that wait in the ring, at most a batch: kcompressd does nothing else, and direct
+   * reclaim with nothing left to isolate helps instead of waiting. Returns how many pages that was progress for.
+   */
+  drainRing(limit: number, direct: boolean): number {
+    const { node, compressor } = this;
+    const progress = compressor.runRing(limit);
+    node.counters[C.kcompressd_pages] += compressor.takeTaken();
+    this.countFreed(compressor.takeFreed(), 0, direct);
+    return progress;
+  }
+
+  /** Returns how many pages left: their frames are free, or they are on their way. */
   private swapOutRound(limit: number, queue: boolean, direct: boolean, group = NO_GROUP): number {
     const { node, result } = this;
     // 1. Isolate. Clean pages are free at once.
@@ -218,21 +232,29 @@ export class Reclaimer {
     node.unlock();
     node.counters[direct ? C.pgscan_direct : C.pgscan_kswapd] += result.scanned;
     const count = result.isolated;
+    let gained = result.freed;
     let freed = result.freed;
     if (count > 0) {
       // 2. Same-filled pages need no compressor: found before anything is queued.
       for (let i = 0; i < count; i++) this.fills[i] = fillByteOf(node, this.isolated[i]);
       // 3. Publish those, queue the rest.
       const kept = this.sortBatch(count, queue);
-      freed += count - kept;
+      gained += this.sorted.same + this.sorted.queued;
       // 4. What the ring did not take is compressed here.
-      if (kept > 0) freed += this.compressSome(this.isolated.subarray(0, kept));
+      if (kept > 0) gained += this.compressor.run(this.isolated.subarray(0, kept));
+      freed += this.sorted.same + this.compressor.takeFreed();
     }
-    if (freed > 0) this.scannedIdly = 0;
-    node.counters[direct ? C.pgsteal_direct : C.pgsteal_kswapd] += freed;
-    node.counters[C.pgsteal_anon] += freed - result.freedFile;
-    node.counters[C.pgsteal_file] += result.freedFile;
-    return freed;
+    if (gained > 0) this.scannedIdly = 0;
+    this.countFreed(freed, result.freedFile, direct);
+    return gained;
+  }
+
+  /** Frames count when they are free, not when their pages are sent on their way. */
+  private countFreed(freed: number, freedFile: number, direct: boolean): void {
+    const { counters } = this.node;
+    counters[direct ? C.pgsteal_direct : C.pgsteal_kswapd] += freed;
+    counters[C.pgsteal_anon] += freed - freedFile;
+    counters[C.pgsteal_file] += freedFile;
   }
 
   /**
@@ -240,26 +262,24 @@ export class Reclaimer {
    * Returns how many.
    */
   private sortBatch(count: number, queue: boolean): number {
-    const { node } = this;
+    const { node, sorted } = this;
     let kept = 0;
-    let queued = false;
+    sorted.same = 0;
+    sorted.queued = 0;
     node.lock();
     for (let i = 0; i < count; i++) {
       const pfn = this.isolated[i] as Pfn;
       if (node.words[node.versionAt + pfn] !== this.versions[i]) continue; // rescued or discarded since
-      if (this.fills[i] >= 0 && claimLocked(node, pfn)) publishSameLocked(node, pfn, this.fills[i]);
-      else if (queue && ringPushLocked(node, pfn)) queued = true;
+      if (this.fills[i] >= 0 && claimLocked(node, pfn)) {
+        publishSameLocked(node, pfn, this.fills[i]);
+        sorted.same++;
+      } else if (queue && ringPushLocked(node, pfn)) sorted.queued++;
       else this.isolated[kept++] = pfn;
     }
     node.unlock();
-    if (queued) wakeKcompressd(node);
-    if (queue) node.counters[C.kcompressd_fallback] += kept;
+    if (sorted.queued > 0) wakeKcompressd(node, COMPRESS_BATCH);
+    if (queue && node.words[L.H_KCOMPRESSD] > 0) node.counters[C.kcompressd_fallback] += kept;
     return kept;
-  }
-
-  /** Compresses queued frames and publishes them. Returns the frames freed. */
-  compressSome(frames: Int32Array): number {
-    return this.compressor.run(frames);
   }
 }
 
@@ -272,11 +292,6 @@ function lookedAt(result: IsolateResult): number {
 export function fillByteOf(node: Node, pfn: number): number {
   const word = node.kernel.isSameFilled(pfn << 12, PAGE_BYTES);
   return word >= 0 && (word & 0xff) * 0x01010101 === word ? word & 0xff : -1;
-}
-
-/** One wake-up per batch, and only when somebody sleeps. */
-export function wakeKcompressd(node: Node): void {
-  if (Atomics.exchange(node.words, L.H_KCOMPRESSD_WAKE, 1) === 0) node.wakeDaemons();
 }
 
 /**

@@ -104,7 +104,8 @@ export function shareFreshLocked(node: Node, slot: SlotIndex, fresh: Pfn, list: 
 
 /** Pages in flight, of the node and of the frame's group. */
 export function countFlightLocked(node: Node, pfn: Pfn, pages: number): void {
-  node.words[L.H_INFLIGHT] += pages;
+  const inflight = (node.words[L.H_INFLIGHT] += pages);
+  if (inflight > node.words[L.H_INFLIGHT_PEAK]) node.words[L.H_INFLIGHT_PEAK] = inflight;
   node.words[lruBlockOf(node, pfn) + L.LB_INFLIGHT] += pages;
 }
 

@@ -1,6 +1,7 @@
 /**
  * swap/swap-out.ts: a thread compresses a page outside the lock and publishes (claimLocked, compressBatch, isClaimed, publishObjectLocked) while a
- * writer takes the page back (rescueLocked), and reclaim takes it out again and claims it a second time.
+ * writer takes the page back (rescueLocked), and reclaim takes it out again and claims it a second time; or while the page is discarded (cancelLocked) and its
+ * frame becomes another's.
  */
 import { test } from 'node:test';
 import { add, load, lock, type Model, type Steps, store, unlock } from '../interleaving/testing/explore.ts';
@@ -112,5 +113,55 @@ test('broken: publish looks at the kind only, which comes back to COMPRESSING', 
   checkBroken(
     model(variant, () => isolateAndCompress(variant)),
     'write lost',
+  );
+});
+
+/** discardRange: cancelLocked of a page in flight, or the object goes; then the frame, if it is free, is somebody else's page. */
+function* discarder(): Steps {
+  yield* lock(LOCK);
+  if ((yield* load(WORD)) === IN_FRAME) {
+    yield* add(VERSION, 1);
+    yield* store(KIND, FREE);
+  }
+  yield* store(WORD, 0);
+  yield* unlock(LOCK);
+  yield* lock(LOCK);
+  yield* store(KIND, MAPPED);
+  yield* store(DATA, NEW);
+  yield* unlock(LOCK);
+}
+
+function discardModel(variant: Variant, ...others: (() => Steps)[]): Model {
+  return {
+    memory: [0, QUEUED, 0, OLD, IN_FRAME, 0],
+    actors: [() => compressor(variant), discarder, ...others],
+    outcome: (memory) => {
+      if (memory[WORD] === IN_OBJECT)
+        return memory[OBJECT] === NEW ? 'the new page is out' : 'the discarded page is back';
+      return memory[KIND] === FREE ? 'frame freed under its page' : 'the new page is there';
+    },
+  };
+}
+
+test('a page that is discarded stays so, and its frame is the next page’s', () => {
+  checkOutcomes(discardModel(REAL), ['the new page is there']);
+});
+
+test('also when the next page goes out and is compressed by another thread', () => {
+  checkOutcomes(
+    discardModel(REAL, () => isolateAndCompress(REAL)),
+    ['the new page is there', 'the new page is out'],
+  );
+});
+
+test('broken: publish does not look whether the page was discarded', () => {
+  checkBroken(discardModel({ ...REAL, publishChecks: 'nothing' }), 'the discarded page is back');
+});
+
+test('broken: publish takes another page’s claim for its own', () => {
+  const variant: Variant = { ...REAL, publishChecks: 'kind' };
+  checkBroken(
+    discardModel(variant, () => isolateAndCompress(variant)),
+    'the discarded page is back',
   );
 });

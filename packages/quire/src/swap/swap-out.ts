@@ -55,6 +55,7 @@ import {
 import { lruAddLocked, lruBlockAt, lruRemoveLocked, lruTail, testAndClearTouch } from '../reclaim/lru.ts';
 import { reclaimPolicyOf } from '../reclaim/policy.ts';
 import { advanceAge, ageBucket, shadowByteAt } from '../reclaim/working-set.ts';
+import { compressBlock } from './block-codec.ts';
 import { directSlot, entryInFlight } from './direct-entry.ts';
 import { countFlightLocked, keepSharedLocked, leaveSharedLocked, queueSharedLocked } from './shared-page.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
@@ -336,7 +337,6 @@ export function publishRawLocked(node: Node, pfn: Pfn): void {
   node.words[node.slotAt + pfn] = 0;
   node.words[node.touchAt + pfn] = 1;
   attachStorageLocked(node, slot, W.slotWord(W.SLOT_RAW, pfn));
-  node.counters[C.zs_incompressible]++;
 }
 
 function endFlight(node: Node, pfn: Pfn): SlotIndex {
@@ -428,6 +428,5 @@ export function compressPage(node: Node, pfn: number, target: number): number {
 
 /** As `compressPage`, of the page at kernel address `source`. */
 export function compressBytes(node: Node, source: number, target: number): number {
-  const table = (node.areaByte + L.AREA_LZ4_TABLE) | 0;
-  return node.kernel.compress(source, PAGE_BYTES, target, COMPRESSED_BYTES_MAX, table);
+  return compressBlock(node, source, PAGE_BYTES, target, COMPRESSED_BYTES_MAX);
 }

@@ -17,10 +17,10 @@
  * the object goes with its last page. The file tier has no units: the demoter stores their pages one by one.
  */
 import { freezeLocked, KIND_MASK, KIND_QUEUED, LRU_INACTIVE, LRU_MASK, LRU_SHIFT, thawLocked } from '../arena/frame.ts';
-import { AREA_LZ4_TABLE } from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromPte, isPresent } from '../arena/pte.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
+import { compressBlock } from './block-codec.ts';
 import * as W from './slot-word.ts';
 import { slotWordLocked } from './swap-table.ts';
 
@@ -90,5 +90,5 @@ export function joinPages(node: Node, pfns: Int32Array, at: number): number {
 
 /** Compresses the 16 KiB at kernel address `source`. Returns the length, 0 when it does not fit `capacity`. */
 export function compressUnit(node: Node, source: number, target: number, capacity: number): number {
-  return node.kernel.compress(source, UNIT_BYTES, target, capacity, (node.areaByte + AREA_LZ4_TABLE) | 0);
+  return compressBlock(node, source, UNIT_BYTES, target, capacity);
 }

@@ -5,8 +5,8 @@
  *   head frame   owner = class | inUse << 8 | firstFree << 17     slot = next frame of the chain      next, prev = fullness list
  *   tail frames  owner = head frame                               slot = next frame of the chain
  *
- *   object       word 0 = slot it belongs to, word 1 = compressed length in bytes, then the LZ4 block; 16-byte aligned
- *   unit         four pages as one object: word 0 = slot of the first, word 1 = length | live mask << 16 | UNIT
+ *   object       word 0 = slot it belongs to, word 1 = compressed length in bytes, ZSTD if it is no LZ4, then the block; 16-byte aligned
+ *   unit         four pages as one object: word 0 = slot of the first, word 1 = length | live mask << 16 | UNIT, ZSTD likewise
  *   free object  word 0 = −1 − index of the next free one (255 ends), so a walk can tell it from a used one
  *
  * Objects may straddle frames of the chain. All live slots of a unit name one location. A location names the frame and the offset where the object starts
@@ -21,6 +21,7 @@ import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { NO_PFN, PAGE_BYTES, PAGE_WORDS, type Pfn, type SlotIndex, UNIT_PAGES } from '../base/units.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
+import { isPoolZstd } from './block-codec.ts';
 import { classFor, SIZE_CLASSES, UNIT_OBJECT_BYTES_MAX } from './size-classes.ts';
 import { locationOffsetBytes, locationPfn, objectLocation } from './slot-word.ts';
 
@@ -28,8 +29,9 @@ export const OBJECT_HEADER_BYTES = 8;
 /** Largest payload of a unit. */
 export const UNIT_PAYLOAD_MAX = UNIT_OBJECT_BYTES_MAX - OBJECT_HEADER_BYTES;
 const NO_OBJECT = 255;
-/* Word 1 of a unit. */
-const UNIT_LENGTH_MASK = 0x7fff;
+/* Word 1 of an object. */
+const LENGTH_MASK = 0x7fff;
+const ZSTD = 1 << 29;
 const UNIT_LIVE_SHIFT = 16;
 const UNIT_LIVE_MASK = (1 << UNIT_PAGES) - 1;
 const UNIT = 1 << 30;
@@ -46,15 +48,30 @@ export interface ObjectPlace {
 
 const place: ObjectPlace = { head: NO_PFN, cls: 0, index: 0 };
 
-/** Room for `payload` compressed bytes, owned by `slot`. Returns the location, or −1 when no zspage can be had. */
-export function zsAllocLocked(node: Node, slot: SlotIndex, payload: number, gfp: number): number {
-  return allocObject(node, slot, payload, payload, gfp);
+/**
+ * Room for `payload` compressed bytes, owned by `slot`, made by the pool's codec or as `isZstd` says. Returns the location,
+ * or −1 when no zspage can be had.
+ */
+export function zsAllocLocked(
+  node: Node,
+  slot: SlotIndex,
+  payload: number,
+  gfp: number,
+  isZstd = isPoolZstd(node),
+): number {
+  return allocObject(node, slot, payload, isZstd ? payload | ZSTD : payload, gfp);
 }
 
 /** As `zsAllocLocked`, for the unit of the slots from `base` on. */
 export function zsAllocUnitLocked(node: Node, base: SlotIndex, payload: number, gfp: number): number {
   assert(base % UNIT_PAGES === 0 && payload <= UNIT_PAYLOAD_MAX, 'unit', base, payload);
-  return allocObject(node, base, payload, payload | (UNIT_LIVE_MASK << UNIT_LIVE_SHIFT) | UNIT, gfp);
+  return allocObject(
+    node,
+    base,
+    payload,
+    payload | (UNIT_LIVE_MASK << UNIT_LIVE_SHIFT) | UNIT | (isPoolZstd(node) ? ZSTD : 0),
+    gfp,
+  );
 }
 
 function allocObject(node: Node, slot: SlotIndex, payload: number, header: number, gfp: number): number {
@@ -155,7 +172,7 @@ function headerAtOf(location: number): number {
 }
 
 function lengthOf(header: number): number {
-  return (header & UNIT) === 0 ? header : header & UNIT_LENGTH_MASK;
+  return header & LENGTH_MASK;
 }
 
 /** Pages that an object holds. */
@@ -190,6 +207,7 @@ export function zsGather(node: Node, location: number): number {
   const header = words[headerAtOf(location)];
   const length = lengthOf(header);
   gathered.isUnit = (header & UNIT) !== 0;
+  gathered.isZstd = (header & ZSTD) !== 0;
   if (length <= 0 || length > (gathered.isUnit ? UNIT_PAYLOAD_MAX : PAGE_BYTES)) return -1;
   gathered.length = length;
   const start = locationOffsetBytes(location) + OBJECT_HEADER_BYTES;
@@ -212,7 +230,7 @@ export function isUnitAt(node: Node, location: number): boolean {
 }
 
 /** What `zsGather` last found. */
-export const gathered = { length: 0, isUnit: false };
+export const gathered = { length: 0, isUnit: false, isZstd: false };
 
 function newZspage(node: Node, cls: number, gfp: number): Pfn {
   const { words } = node;
@@ -308,7 +326,7 @@ export function forEachObjectLocked(node: Node, head: Pfn, visit: (slot: SlotInd
     if (slot < 0) continue;
     const location = objectLocation(byte >>> 12, byte & (PAGE_BYTES - 1));
     const header = node.words[(byte >>> 2) + 1];
-    const live = (header & UNIT) === 0 ? 1 : header >>> UNIT_LIVE_SHIFT;
+    const live = (header & UNIT) === 0 ? 1 : (header >>> UNIT_LIVE_SHIFT) & UNIT_LIVE_MASK;
     for (let i = 0; i < UNIT_PAGES; i++) if ((live & (1 << i)) !== 0) visit((slot + i) as SlotIndex, location);
   }
 }

@@ -17,7 +17,7 @@ export function daemonsOf(thread: TestThread): { step(): boolean }[] {
     const steps = [
       () => reclaimer.round(true, false),
       () => reclaimer.round(false, true),
-      () => reclaimer.drainRing(8) > 0,
+      () => reclaimer.drainRing(8, true) > 0,
       () => compactPool(node, 64) > 0,
       () => ahead.copySome(),
       () => node.words[L.H_KSWAPD_WAKE] !== 0,

@@ -7,7 +7,9 @@ import type { Node } from '../arena/node.ts';
 import type { Device } from '../base/port.ts';
 import { MIB, type Pfn } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
+import { setCodecs } from '../swap/block-codec.ts';
 import { addDevice } from '../swap/file-devices.ts';
+import { type IncompressiblePolicy, setIncompressible } from '../swap/incompressible.ts';
 import { type Access, setAccess } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
 import { formatInstance, joinInstance } from '../vm/instance.ts';
@@ -18,6 +20,7 @@ import { chunksFor, closeRegion, openRegion, regionsInUse } from '../vm/region-t
 import { attachThread } from '../vm/thread-slot.ts';
 import { deepCheck } from './deep-check.ts';
 import { MemoryDevice } from './memory-device.ts';
+import { testZstd } from './stand-in-zstd.ts';
 
 export interface TestShape {
   /** Bytes of each node, whole 64 KiB. Default 8 MiB. */
@@ -38,6 +41,11 @@ export interface TestShape {
   readonly isVirtual?: boolean;
   /** Slots of each node, default as many as there may be. */
   readonly slots?: number;
+  /** zstd levels of the pool and the file tier, default 0: LZ4. Where Node has no zstd something stands for it. */
+  readonly poolZstd?: number;
+  readonly fileZstd?: number;
+  /** Default 'keep'. */
+  readonly incompressible?: IncompressiblePolicy;
 }
 
 /** One thread's view. */
@@ -76,7 +84,7 @@ export function testKernelModule(): WebAssembly.Module {
 
 export function createTestInstance(shape: TestShape = {}): TestInstance {
   const module = testKernelModule();
-  const kernel = (memory: WebAssembly.Memory) => instantiateKernel(module, memory);
+  const kernel = (memory: WebAssembly.Memory) => instantiateKernel(module, memory, testZstd(memory));
   const pages = (shape.bytes ?? 8 * MIB) / 65_536;
   const memories = Array.from(
     { length: shape.nodes ?? 1 },
@@ -88,11 +96,14 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
   const nodes = formatInstance(memories, kernel, {
     hasSwap,
     poolShare: shape.poolShare ?? 1,
+    kswapd: 0,
     kcompressd: shape.kcompressd ?? 0,
     areas: shape.areas ?? 3,
     isVirtual: shape.isVirtual ?? true,
   });
   if (shape.slots !== undefined) for (const node of nodes) node.words[L.H_SLOTS_MAX] = shape.slots;
+  setCodecs(nodes, shape.poolZstd ?? 0, shape.fileZstd ?? 0);
+  setIncompressible(nodes, shape.incompressible ?? 'keep');
   const thread = attachThread(nodes);
   if (fileBytes > 0) addDevice(nodes, -1, fileBytes, 0);
   const memory = new Memory(nodes, device);

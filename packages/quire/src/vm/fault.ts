@@ -156,7 +156,9 @@ function makeRoom(memory: Memory, group: number, hasReserve: boolean): boolean {
 
 /** A wake-up is a system call where somebody sleeps: not for every fault. */
 function wakeForCopies(node: Node): void {
-  if (node.words[L.H_KCOMPRESSD] > 0 && wantsCopies(node)) node.wakeDaemons();
+  if (node.words[L.H_KSWAPDS] === 0 || !wantsCopies(node)) return;
+  node.wakeDaemons();
+  node.wakeCompressors(L.THREADS_MAX);
 }
 
 /**

@@ -16,7 +16,9 @@ export interface InstanceShape {
   readonly hasSwap: boolean;
   /** Share of a node's frames the compressed pool may fill before it is demoted, 0…1. */
   readonly poolShare: number;
-  /** kcompressd threads that will drain the rings. */
+  /** kswapd threads, 0 or 1. */
+  readonly kswapd: number;
+  /** kcompressd threads that will drain the rings, beside kswapd. */
   readonly kcompressd: number;
   /** Thread areas to set aside. */
   readonly areas: number;
@@ -43,6 +45,7 @@ export function formatInstance(
     words[L.H_WMARK_HIGH] = marks.high;
     words[L.H_WMARK_COPY] = marks.copy;
     words[L.H_RING_ENTRIES] = ringEntriesFor(node.frames);
+    words[L.H_KSWAPDS] = shape.kswapd;
     words[L.H_KCOMPRESSD] = shape.kcompressd;
     words[L.H_SLOTS_MAX] = shape.hasSwap ? L.SLOTS_MAX : 0;
     words[L.H_POOL_FRAMES_MAX] = Math.floor(managed * shape.poolShare);

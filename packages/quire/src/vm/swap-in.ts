@@ -13,6 +13,7 @@ import { closingLoad } from '../arena/fence.ts';
 import type { Node } from '../arena/node.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES } from '../base/units.ts';
+import { decodeBlock } from '../swap/block-codec.ts';
 import * as W from '../swap/slot-word.ts';
 import { sequenceAt } from '../swap/swap-table.ts';
 import { gathered, isUnitAt, zsGather } from '../swap/zs-pool.ts';
@@ -71,6 +72,6 @@ function readObject(
   const source = zsGather(node, location);
   if (source === -1 || gathered.isUnit !== isUnit) return READ_CORRUPT; // or changed meanwhile, says the sequence
   if (isUnit) return endUnit(node, slot, source, isWhole, target, wanted) ? READ_OK : READ_CORRUPT;
-  const got = node.kernel.decompressPartial(source, gathered.length, target, wanted, PAGE_BYTES);
+  const got = decodeBlock(node, source, gathered.length, gathered.isZstd, target, wanted, PAGE_BYTES);
   return got >= wanted ? READ_OK : READ_CORRUPT;
 }

@@ -8,7 +8,7 @@ import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { Compressor } from '../swap/compressor.ts';
 import { reserveLocked } from '../swap/file-segments.ts';
-import { ringLength, ringPopLocked } from '../swap/ring.ts';
+import { ringLength } from '../swap/ring.ts';
 import { claimLocked, createIsolateResult, isolateLocked } from '../swap/swap-out.ts';
 import { makePage } from '../testing/page-data.ts';
 import { createTestInstance, locked, type TestInstance, type TestThread } from '../testing/test-instance.ts';
@@ -86,12 +86,12 @@ describe('a dead thread', () => {
     bury(at);
   });
 
-  it('with pages taken from the ring and not claimed yet', () => {
+  it('with pages taken from the ring', () => {
     const at = scene();
     const [reclaimer] = at.instance.memory.reclaimers;
     reclaimer.round(true, false);
     assert.ok(ringLength(at.instance.node) > 8);
-    locked(at.dead.nodes[0], () => ringPopLocked(at.dead.nodes[0], new Int32Array(8), 8));
+    new Compressor(at.dead.nodes[0], false).claimRing(8);
     bury(at);
   });
 

@@ -11,6 +11,7 @@
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import { PAGE_BYTES, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
+import { decodeBlock } from '../swap/block-codec.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { pageInUnit, unitBase } from '../swap/unit.ts';
@@ -66,7 +67,8 @@ export function endUnit(
   const { decoded } = node;
   const at = pageInUnit(slot) * PAGE_BYTES;
   const end = isWhole ? UNIT_BYTES : at + wanted;
-  const got = node.kernel.decompressPartial(source, gathered.length, node.stagingByte | 0, end, UNIT_BYTES);
+  const { length, isZstd } = gathered;
+  const got = decodeBlock(node, source, length, isZstd, node.stagingByte | 0, end, UNIT_BYTES);
   decoded.bytes = Math.max(got, 0);
   if (got < at + wanted) return false;
   if (isWhole) node.counters[C.thp_swpin]++;
