@@ -24,7 +24,6 @@ import { setReclaimPolicy } from '../reclaim/policy.ts';
 import { StallMeter } from '../reclaim/pressure.ts';
 import { poolShare } from '../swap/tiers.ts';
 import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
-import { cloneRegion } from '../vm/clone.ts';
 import { checkGroups } from '../vm/group-check.ts';
 import { formatInstance } from '../vm/instance.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
@@ -52,7 +51,8 @@ import { areasFor, makeMemories, viewHandle } from './node-memories.ts';
 import { type QuireOptions, type ResolvedOptions, resolveOptions, type TierOptions } from './options.ts';
 import { type PressureEvent, type PressureTrigger, PressureWatch, stallClockUs } from './pressure-watch.ts';
 import type { QuireFile } from './quire-file.ts';
-import { type CloneOptions, Region, type RegionOwner } from './region.ts';
+import { Region, type RegionOwner } from './region.ts';
+import { makeClone } from './region-clone.ts';
 import { collectStats, type QuireStats } from './stats.ts';
 import {
   closeSwapFiles,
@@ -461,22 +461,12 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   private makeOwner(): RegionOwner {
     return {
       memory: this.memory,
-      clone: (region, options) => this.cloneOf(region, options),
+      clone: (region, options) => makeClone(this.owner, region, options, (clone) => this.children.add(clone)),
       forget: (region) => {
         this.children.delete(region);
         if (Atomics.load(this.memory.nodes[0].words, L.H_STATE) === L.STATE_OPEN) closeRegion(this.memory, region.id);
       },
     };
-  }
-
-  private cloneOf(source: Region, options: CloneOptions): Region {
-    const name = checkName('name', options.name ?? '');
-    const group = checkGroupName(options.group ?? source.group);
-    const region = cloneRegion(this.memory, source.id, name === '' ? '' : `region:${name}`, group);
-    if (region < 0) throw invalidArg('name', 'one that no open region has', name);
-    const clone = new Region(this.owner, new RegionSpace(this.memory, region, source.size), name, source.size, group);
-    this.children.add(clone);
-    return clone;
   }
 
   /** A failed instance may hold a lock for ever: then only the thread slot is given up. */

@@ -7,7 +7,6 @@ import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts
 import { C, type CounterName } from '../base/counters.ts';
 import { CHUNK_BYTES, CHUNK_PAGES, MIB, PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
 import { findLeaf } from '../page-table/page-table.ts';
-import { DEFAULT_GROUP, groupAt, groupOfRegion } from '../reclaim/group.ts';
 import { CopyAhead } from '../swap/copy-ahead.ts';
 import { Reclaimer } from '../swap/reclaimer.ts';
 import { isSlotSharedLocked, slotCountLocked } from '../swap/slot-count.ts';
@@ -16,7 +15,6 @@ import { peekSlot } from '../swap/swap-table.ts';
 import { makePage, type PageKind } from '../testing/page-data.ts';
 import { createTestInstance, type TestInstance, type TestShape } from '../testing/test-instance.ts';
 import { cloneRegion } from './clone.ts';
-import { closeGroup, openGroup, setGroupLimits } from './group-limit.ts';
 import { pinRange, unpinRange } from './pin-range.ts';
 import { RegionSpace } from './region-space.ts';
 import { closeRegion, openRegion } from './region-table.ts';
@@ -417,84 +415,6 @@ describe('a clone that finds no room', () => {
     space.discard(5000 * PAGE_BYTES, (filler - 5000) * PAGE_BYTES);
     for (let page = 0; page < shared; page++) write(page, 4000 + page, 'noise', copy);
     for (let page = 0; page < shared; page++) assertPage(copy, page, makePage(4000 + page, 'noise'));
-  });
-});
-
-describe('groups', () => {
-  const pagesOf = (group: number): number => gauge(groupAt(group) + L.G_PAGES);
-  const inGroup = (name: string): { copy: RegionSpace; group: number } => {
-    const region = cloneRegion(instance.memory, space.region, '', name);
-    return {
-      copy: new RegionSpace(instance.memory, region, space.size),
-      group: groupOfRegion(instance.node, region),
-    };
-  };
-
-  it('a shared frame stays with the group that had it first, until the last one of another writes it', () => {
-    for (let page = 0; page < 10; page++) write(page, page);
-    const { copy, group } = inGroup('other');
-    assert.deepEqual([pagesOf(DEFAULT_GROUP), pagesOf(group)], [10, 0]);
-    write(0, 100, undefined, copy);
-    assert.deepEqual([pagesOf(DEFAULT_GROUP), pagesOf(group)], [10, 1]);
-    instance.closeSpace(space);
-    instance.check();
-    assert.deepEqual([pagesOf(DEFAULT_GROUP), pagesOf(group)], [9, 1], 'the source’s page 0 went with it');
-    write(1, 101, undefined, copy);
-    copy.fill(2 * PAGE_BYTES, 1, 5);
-    assert.deepEqual([pagesOf(DEFAULT_GROUP), pagesOf(group)], [7, 3]);
-    instance.check();
-    for (let page = 3; page < 10; page++) assertPage(copy, page, makePage(page));
-    assertPage(copy, 1, makePage(101));
-    space = copy;
-  });
-
-  it('at its limit a clone’s group refuses copies and writes, and nothing has changed', () => {
-    instance.finish();
-    start({ hasSwap: false });
-    for (let page = 0; page < 20; page++) write(page, page);
-    const held = openGroup(instance.memory, 'small');
-    setGroupLimits(instance.memory, held, 8, undefined);
-    assert.throws(() => cloneRegion(instance.memory, space.region, '', 'small'), { code: 'ERR_QUIRE_OUT_OF_MEMORY' });
-    assert.equal(pagesOf(held), 0);
-    instance.check();
-    closeGroup(instance.memory, held);
-    for (let page = 0; page < 20; page++) assertPage(space, page, makePage(page));
-  });
-
-  it('what finds no slot within the swap limit is copied, in the clone’s group', () => {
-    const held = openGroup(instance.memory, 'few slots');
-    setGroupLimits(instance.memory, held, undefined, 4);
-    const { region } = openRegion(instance.memory, '', REGION_BYTES / CHUNK_BYTES, 'few slots');
-    const source = new RegionSpace(instance.memory, region, REGION_BYTES);
-    for (let page = 0; page < 10; page++) write(page, page, undefined, source);
-    const copy = clone(source);
-    assert.equal(gauge(groupAt(held) + L.G_SWAP_PAGES), 4);
-    assert.equal(counted('clone_copies'), 6);
-    assert.deepEqual([pagesOf(held), pagesOf(DEFAULT_GROUP)], [10, 6]);
-    write(0, 50, undefined, source);
-    for (let page = 0; page < 10; page++) assertPage(copy, page, makePage(page));
-    instance.closeSpace(source);
-    for (let page = 0; page < 10; page++) assertPage(copy, page, makePage(page));
-    assert.equal(gauge(groupAt(held) + L.G_SWAP_PAGES), 4, 'the slots stay with the group they were taken for');
-    instance.closeSpace(copy);
-    assert.equal(gauge(groupAt(held) + L.G_SWAP_PAGES), 0);
-    closeGroup(instance.memory, held);
-  });
-
-  it('the last one that writes shared pages takes them within the limit of its own group', () => {
-    for (let page = 0; page < 40; page++) write(page, page, 'text');
-    const { copy, group } = inGroup('small');
-    setGroupLimits(instance.memory, group, 8, undefined);
-    instance.closeSpace(space);
-    assert.equal(pagesOf(DEFAULT_GROUP), 40);
-    for (let page = 0; page < 40; page++) {
-      copy.fill(page * PAGE_BYTES, 7, 100);
-      assert.ok(pagesOf(group) <= 8, `${pagesOf(group)} pages after ${page}`);
-      assert.equal(pagesOf(DEFAULT_GROUP), 39 - page);
-    }
-    instance.check();
-    for (let page = 0; page < 40; page++) assertPage(copy, page, makePage(page, 'text').fill(7, 0, 100));
-    space = copy;
   });
 });
 

@@ -129,7 +129,7 @@ function clonePageLocked(node: Node, clone: number, from: WordIndex, to: WordInd
 /** It is pinned, or there will be no slot, however much memory there is. Else only memory for slots is missing. */
 function mustCopyLocked(node: Node, pfn: Pfn): boolean {
   const isPinned = Atomics.load(node.words, node.pinAt + pfn) > 0;
-  if (isPinned || node.words[L.H_SLOTS_USED] >= node.words[L.H_SLOTS_MAX]) return true;
+  if (isPinned || node.words[L.H_SLOTS_USED] + node.words[L.H_SLOTS_BAD] >= node.words[L.H_SLOTS_MAX]) return true;
   return !hasSwapRoom(node, groupOf(node, pfn));
 }
 
