@@ -12,6 +12,8 @@ import { checkFiles } from '../page-cache/file-check.ts';
 import { findLeaf, isFile, nextLeafChunk } from '../page-table/page-table.ts';
 import { groupOfRegion } from '../reclaim/group.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
+import { DEVICE_DRAINING, DEVICE_NONE, DEVICE_ON, deviceOf, deviceState } from '../swap/file-devices.ts';
+import { nextUsedSegment, SEGMENT_GRANULES, segmentAt, segmentLive } from '../swap/file-segments.ts';
 import { SIZE_CLASSES } from '../swap/size-classes.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot } from '../swap/swap-table.ts';
@@ -126,6 +128,31 @@ function walkSlots(node: Node, owners: Owners): void {
   );
   assert(counts[W.SLOT_RAW] === words[L.H_RAW_FRAMES], 'raw slots', counts[W.SLOT_RAW], words[L.H_RAW_FRAMES]);
   assert(counts[W.SLOT_FILE] === words[L.H_FILE_SLOTS], 'file slots', counts[W.SLOT_FILE], words[L.H_FILE_SLOTS]);
+  walkFiles(node, [...owners.swapped, ...owners.copies]);
+}
+
+/** Each object of a file lies in a segment in use, of a device that is there, and no two at one granule; live counts are theirs. */
+function walkFiles(node: Node, slots: readonly number[]): void {
+  const live = new Map<number, number>();
+  const granules = new Set<number>();
+  for (const slot of slots) {
+    const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
+    if (W.tagOf(word) !== W.SLOT_FILE) continue;
+    const granule = W.payloadOf(word);
+    const device = deviceOf(node, granule);
+    const state = device < 0 ? DEVICE_NONE : deviceState(node.home, device);
+    assert(state === DEVICE_ON || state === DEVICE_DRAINING, 'device of an object', slot, device);
+    assert(!granules.has(granule), 'one object at a granule', slot, granule);
+    granules.add(granule);
+    const segment = Math.floor(granule / SEGMENT_GRANULES);
+    live.set(segment, (live.get(segment) ?? 0) + 1);
+  }
+  for (let segment = nextUsedSegment(node, -1); segment >= 0; segment = nextUsedSegment(node, segment)) {
+    const counted = segmentLive(node.words[segmentAt(node, segment)]);
+    assert(counted === (live.get(segment) ?? 0), 'live objects of a segment', segment, counted);
+    live.delete(segment);
+  }
+  assert(live.size === 0, 'objects lie in segments in use', live.size);
 }
 
 function walkPool(node: Node): void {

@@ -11,6 +11,7 @@ import { daemonsOf } from '../testing/daemon-steps.ts';
 import { makePage, makePages } from '../testing/page-data.ts';
 import { RegionModel } from '../testing/region-model.ts';
 import { createTestInstance, type TestInstance, type TestShape } from '../testing/test-instance.ts';
+import { TierSwitch } from '../testing/tier-switch.ts';
 import type { Access } from './access.ts';
 import { prefetchAsync } from './async-read.ts';
 import { RegionSpace } from './region-space.ts';
@@ -29,7 +30,7 @@ class Session {
   private readonly coldPages: number;
   private turn = 0;
 
-  constructor(instance: TestInstance, coldPages: number, access: Access) {
+  constructor(instance: TestInstance, coldPages: number, access: Access, switchesTiers = false) {
     this.instance = instance;
     this.coldPages = coldPages;
     const space = instance.space(REGION_BYTES, '', access);
@@ -40,6 +41,7 @@ class Session {
       new RegionModel(other.memory, new RegionSpace(other.memory, space.region, REGION_BYTES), first),
     ];
     this.daemons = [instance, other].flatMap((thread) => daemonsOf(thread));
+    if (switchesTiers) for (let i = 0; i < 3; i++) this.daemons.push(new TierSwitch(instance));
   }
 
   run(command: number): void | Promise<void> {
@@ -113,6 +115,8 @@ interface Scenario {
   readonly shape: TestShape;
   readonly coldPages: number;
   readonly access?: Access;
+  /** Devices of the file tier come and go. */
+  readonly switchesTiers?: boolean;
   /** Whether the data can outgrow every tier. */
   readonly mayFill: boolean;
   readonly runs: number;
@@ -173,6 +177,15 @@ const SCENARIOS: readonly Scenario[] = [
     mayFill: true,
     runs: 20,
     reaches: [...FILE, 'file_segments_cleaned'],
+  },
+  {
+    name: 'devices come and go',
+    shape: { bytes: 4 * MIB, nodes: 2, kcompressd: 1, fileBytes: 8 * MIB, poolShare: 0.2 },
+    coldPages: 5000,
+    switchesTiers: true,
+    mayFill: true,
+    runs: 20,
+    reaches: [...FILE, 'swap_clean_copies'],
   },
   {
     name: 'two nodes',
@@ -323,6 +336,7 @@ describe('a region and a plain copy agree', () => {
             createTestInstance(scenario.shape),
             scenario.coldPages,
             scenario.access ?? 'auto',
+            scenario.switchesTiers,
           );
           for (const word of sequence) await session.run(word);
           const full = await session.end();
