@@ -10,8 +10,8 @@ export {
   type QuireOptions,
   type TierOptions,
 } from './api/options.ts';
-export type { PressureEvent, PressureTrigger } from './api/pressure-watch.ts';
-export { type MapOptions, Quire, type QuireEvents, type QuireHandle, type RegionOptions } from './api/quire.ts';
+export type { PressureEvent, PressureTrigger, QuireEvents } from './api/pressure-watch.ts';
+export { type MapOptions, Quire, type QuireHandle, type RegionOptions } from './api/quire.ts';
 export { type FilePin, type LineOptions, QuireFile } from './api/quire-file.ts';
 export { type CloneOptions, Region, type RegionPin } from './api/region.ts';
 export type { QuireStats, TierStats } from './api/stats.ts';

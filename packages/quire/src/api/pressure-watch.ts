@@ -22,6 +22,12 @@ export interface PressureEvent extends PressureTrigger {
   readonly pressure: Pressure;
 }
 
+/** Events of a Quire. */
+export interface QuireEvents {
+  /** Threads were stalled for want of memory for as long as an option `pressure` names. */
+  pressure: [PressureEvent];
+}
+
 /** The example of the kernel's own document for `some`: 150 ms in a second; and half of it for `full`. */
 export const TRIGGERS_DEFAULT: readonly PressureTrigger[] = [
   { kind: 'some', stallMs: 150, windowMs: 1000 },

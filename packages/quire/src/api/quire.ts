@@ -98,11 +98,6 @@ export interface RegionOptions {
 /** Started with the first file. */
 const FILE_DAEMONS: readonly FileRole[] = ['flusher', 'kcompactd'];
 
-export interface QuireEvents {
-  /** Threads were stalled for want of memory for as long as an option `pressure` names. */
-  pressure: [PressureEvent];
-}
-
 /**
  * One hard byte budget with several times as much data behind it. `Quire.open` makes an instance and owns it;
  * `Quire.attach(handle)` joins one from another thread. Everything an instance holds is volatile and gone when its
