@@ -49,7 +49,7 @@ import { Group, type GroupOptions } from './group.ts';
 import { type MapPlace, openByteMap, openMap } from './map-opener.ts';
 import { areasFor, makeMemories, viewHandle } from './node-memories.ts';
 import { type QuireOptions, type ResolvedOptions, resolveOptions, type TierOptions } from './options.ts';
-import { type PressureEvent, type PressureTrigger, PressureWatch, stallClockUs } from './pressure-watch.ts';
+import { type PressureTrigger, PressureWatch, type QuireEvents, stallClockUs } from './pressure-watch.ts';
 import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
 import { makeClone } from './region-clone.ts';
