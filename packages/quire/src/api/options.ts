@@ -203,3 +203,8 @@ function resolveThreads(threads: unknown): number {
   if (threads < 0 || threads > THREADS_OPTION_MAX) throw outOfRange('threads', `0…${THREADS_OPTION_MAX}`, threads);
   return threads;
 }
+
+/** kswapd first, and of kcompressd as many as are left. */
+export function daemonThreads(threads: number): { kswapd: number; kcompressd: number } {
+  return { kswapd: Math.min(threads, 1), kcompressd: Math.max(threads - 1, 0) };
+}

@@ -48,7 +48,7 @@ import { FileHost } from './file-host.ts';
 import { Group, type GroupOptions } from './group.ts';
 import { type MapPlace, openByteMap, openMap } from './map-opener.ts';
 import { areasFor, makeMemories, viewHandle } from './node-memories.ts';
-import { type QuireOptions, type ResolvedOptions, resolveOptions, type TierOptions } from './options.ts';
+import { daemonThreads, type QuireOptions, type ResolvedOptions, resolveOptions, type TierOptions } from './options.ts';
 import { type PressureTrigger, PressureWatch, type QuireEvents, stallClockUs } from './pressure-watch.ts';
 import type { QuireFile } from './quire-file.ts';
 import { Region, type RegionOwner } from './region.ts';
@@ -176,8 +176,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       const nodes = formatInstance(memories, (memory) => instantiateKernel(kernel, memory, nodeZstd(memory)), {
         hasSwap,
         poolShare: poolShare(shape.compressed, swapFiles.length > 0),
-        kswapd: Math.min(shape.threads, 1),
-        kcompressd: Math.max(shape.threads - 1, 0),
+        ...daemonThreads(shape.threads),
         isVirtual: shape.virtual,
         areas: areasFor(shape, FILE_DAEMONS.length),
       });

@@ -77,8 +77,8 @@ export function isObject(node: Node, byte: number, available: number): boolean {
   if (available < FILE_HEADER_BYTES || node.words[word + 3] !== FILE_MAGIC) return false;
   if (isRawAt(node, byte))
     return available >= FILE_OBJECT_BYTES_MAX && areParts(node, byte, node.words[word], 0, RAW_PARTS);
-  const length = node.words[word + 1];
-  if (length <= 0 || length > PAGE_BYTES || length > available - FILE_HEADER_BYTES) return false;
+  const length = lengthIn(node.words[word + 1]);
+  if (!isBlockWord(node.words[word + 1]) || length > available - FILE_HEADER_BYTES) return false;
   return node.words[word + 2] === checksum(node, byte, length);
 }
 
