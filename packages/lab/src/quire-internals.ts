@@ -18,7 +18,10 @@ interface Node {
 
 /** Bytes that there are for the sake of swap slots, by what they are. */
 export interface SwapMetadata {
-  /** Tables of the node whose size is fixed: sequence words, cluster roots, size classes, ring, segment roots. */
+  /**
+   * Tables of the node whose size is fixed: sequence words, cluster roots and lists, size classes, ring, segment roots. The
+   * tables of the checksum among them are constants of the codec, and left out.
+   */
   readonly staticBytes: number;
   /** One a slot in use, up to twice the frames: they are there from the start. */
   readonly shadowBytes: number;
@@ -109,6 +112,7 @@ const MODULES = [
 ] as const;
 const CHUNK_PAGES = 512;
 const CHUNKS_MAX = 2 ** 24;
+const CRC_TABLE_WORDS = 8 * 256;
 export const FRAME_BYTES = 4096;
 
 export class QuireInternals {
@@ -174,7 +178,7 @@ export class QuireInternals {
       }
     }
     return {
-      staticBytes: (L.STATIC_WORDS - L.SEQUENCES_AT) * 4,
+      staticBytes: (L.STATIC_WORDS - L.SEQUENCES_AT - CRC_TABLE_WORDS) * 4,
       shadowBytes: node.shadowMask + 1,
       chunkBytes: chunks * FRAME_BYTES,
       tableBytes: tables * L.CLUSTER_SLOTS * 4,
