@@ -135,9 +135,12 @@ export function chargeToLocked(node: Node, pfn: Pfn, group: number, reserve: num
   if (groupOf(node, pfn) === group) return true;
   if (!tryChargePages(node, group, 1, reserve)) return false;
   const list = (node.words[node.kindAt + pfn] & LRU_MASK) >> LRU_SHIFT;
+  const isInFlight = kindOf(node, pfn) !== KIND_SHARED;
   if (list !== LRU_NONE) lruRemoveLocked(node, pfn);
+  if (isInFlight) countFlightLocked(node, pfn, -1);
   unchargeFrameLocked(node, pfn);
   markChargedLocked(node, pfn, group);
+  if (isInFlight) countFlightLocked(node, pfn, 1);
   if (list !== LRU_NONE) lruAddLocked(node, pfn, list);
   return true;
 }
