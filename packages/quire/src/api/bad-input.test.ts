@@ -85,11 +85,6 @@ describe('bad input', () => {
         code: INVALID,
       },
       ...badFileTiers().map(([what, swap, code]) => ({ what, call: open({ budget, swap }), code }) as const),
-      {
-        what: 'codec zstd',
-        call: open({ budget, swap: [{ tier: 'compressed', codec: 'zstd' }] }),
-        code: 'ERR_QUIRE_UNSUPPORTED',
-      },
       { what: 'codec gzip', call: open({ budget, swap: [{ tier: 'compressed', codec: 'gzip' }] }), code: INVALID },
       { what: 'file size NaN', call: open({ budget, swap: [{ tier: 'file', size: Number.NaN }] }), code: INVALID },
       { what: 'file size tiny', call: open({ budget, swap: [{ tier: 'file', size: 5 }] }), code: RANGE },
