@@ -41,6 +41,8 @@ async function main(): Promise<void> {
   for (let key = index; key < plan.keys; key += plan.workers) keys.write(key);
   Atomics.add(shared.control, 1, 1);
   Atomics.notify(shared.control, 1);
+  // What nobody has written yet has no version to be compared with.
+  while (Atomics.load(shared.control, 1) < plan.workers && Atomics.load(shared.control, 0) !== 2) await sleep(5);
   while (Atomics.load(shared.control, 0) !== 2) {
     for (let i = 0; i < OPERATIONS_PER_TURN; i++) await attempt(random.pick([cells, keys, fileCells, fileCells]));
     await new Promise((resolve) => setImmediate(resolve));
