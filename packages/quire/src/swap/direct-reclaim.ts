@@ -42,8 +42,11 @@ function reclaimUntil(reclaimer: Reclaimer, frames: number): boolean {
   let idle = 0;
   let waited = 0;
   let waitedForFiles = 0;
-  for (let round = 0; round < ROUNDS_MAX; round++) {
+  let rounds = 0;
+  while (rounds < ROUNDS_MAX) {
     const progress = reclaimer.round(false, true);
+    // No round by itself: after three looks at every page there is no progress any more.
+    if (!reclaimer.hasOnlyLooked) rounds++;
     if (words[L.H_FREE_FRAMES] - frames >= words[L.H_WMARK_MIN]) return true;
     const isHeld = !progress || reclaimer.isHeldByFiles;
     if (isHeld && waitedForFiles < WRITEBACK_WAITS_MAX && waitForWriteback(words)) {
