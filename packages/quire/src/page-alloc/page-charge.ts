@@ -68,10 +68,14 @@ export function forceChargePages(node: Node, group: number, pages: number): void
   notePeak(node.home, at);
 }
 
-/** Two threads that raise it at once may leave the lower of their counts, which the next charge puts right. */
+/** Raised, never lowered: threads of other nodes may raise it at the same time. */
 function notePeak(home: Int32Array, at: number): void {
   const pages = home[at + L.G_PAGES];
-  if (pages > home[at + L.G_PEAK_PAGES]) home[at + L.G_PEAK_PAGES] = pages;
+  for (let peak = home[at + L.G_PEAK_PAGES]; pages > peak; ) {
+    const found = Atomics.compareExchange(home, at + L.G_PEAK_PAGES, peak, pages);
+    if (found === peak) return;
+    peak = found;
+  }
 }
 
 export function unchargePages(node: Node, group: number, pages: number): void {
