@@ -93,11 +93,13 @@ export class Group implements Disposable {
   /**
    * Other limits from now on, for all threads. When the group has more in memory than the new one allows, pages of it are
    * reclaimed before this returns, as far as they can go; what is swapped out beyond a new swap limit stays. True when the
-   * group is within `limit` now. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_CLOSED.
+   * group is within `limit` now. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_CLOSED,
+   * ERR_QUIRE_UNSUPPORTED (a `swapLimit` with `virtual: false`: there are no slots).
    */
   setLimit(options: GroupOptions): boolean {
     this.checkOpen();
     const limits = limitsOf(options, this.budgetBytes);
+    if (options.swapLimit !== undefined) checkSwapLimits(this.memory);
     if (this.id === DEFAULT_GROUP) throw invalidArg('limits', "left out: group 'default' has none", options);
     return this.apply(limits);
   }
@@ -127,6 +129,12 @@ export class Group implements Disposable {
     if (this.isClosed) throw new QuireError('ERR_QUIRE_CLOSED', `group '${this.name}' is closed`);
     this.memory.checkAlive();
   }
+}
+
+/** Throws ERR_QUIRE_UNSUPPORTED in direct mode: swapped pages have no slots that could be counted. */
+export function checkSwapLimits(memory: Memory): void {
+  if (memory.nodes[0].isVirtual) return;
+  throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a limit on swap slots needs the virtual layer');
 }
 
 /** Pages, `Infinity` for none, undefined for as it is. */

@@ -45,7 +45,7 @@ import { Descriptors } from './descriptors.ts';
 import { type OpenFileOptions, openRequest } from './file-descriptor.ts';
 import type { FileFlags } from './file-flags.ts';
 import { FileHost } from './file-host.ts';
-import { Group, type GroupOptions } from './group.ts';
+import { checkSwapLimits, Group, type GroupOptions } from './group.ts';
 import { type MapPlace, openByteMap, openMap } from './map-opener.ts';
 import { areasFor, makeMemories, viewHandle } from './node-memories.ts';
 import { daemonThreads, type QuireOptions, type ResolvedOptions, resolveOptions, type TierOptions } from './options.ts';
@@ -328,8 +328,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   group(name: string, options: GroupOptions = {}): Group {
     this.checkOpen();
     const checked = checkName('group', name, L.GROUP_NAME_BYTES_MAX);
-    if (options.swapLimit !== undefined && !this.memory.nodes[0].isVirtual)
-      throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a limit on swap slots needs the virtual layer');
+    if (options.swapLimit !== undefined) checkSwapLimits(this.memory);
     const group = new Group(this.memory, checked, options, this.sharedHandle.budgetBytes, (closed) =>
       this.children.delete(closed),
     );

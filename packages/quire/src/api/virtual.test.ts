@@ -35,7 +35,9 @@ describe('virtual: false', () => {
   it('has no slots that a group could be limited to', async () => {
     await using quire = await Quire.open({ budget: 8 * MIB, threads: 0, virtual: false });
     assert.throws(() => quire.group('few', { swapLimit: MIB }), withCode('ERR_QUIRE_UNSUPPORTED'));
-    quire.group('some', { limit: 4 * MIB }).close();
+    const group = quire.group('some', { limit: 4 * MIB });
+    assert.throws(() => group.setLimit({ swapLimit: MIB }), withCode('ERR_QUIRE_UNSUPPORTED'));
+    group.close();
   });
 
   it('has nowhere to swap to where no tier is given', async () => {
