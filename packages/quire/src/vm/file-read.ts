@@ -51,14 +51,17 @@ export function readFromFile(
   ahead.entry = 0;
   ahead.wantsWhole = false;
   ahead.object = -1;
+  let isDamaged = false;
   if (ahead.count > 0 || entry !== 0) {
     let byte = ahead.count > 0 ? findAhead(node, slot, granule, sequence) : -1;
     if (byte < 0 && entry !== 0 && !ahead.noWait) byte = readAhead(node, device, entry, slot, granule, sequence);
     if (byte >= 0 && decodeAhead(node, byte, slot, target, from, wanted)) return READ_OK;
+    isDamaged = byte >= 0;
   }
   if (isFetched(node, slot, granule, sequence)) return decodeFetched(node, slot, target, wanted);
   if (ahead.noWait) {
-    lastWanted.value = { slot, granule, sequence, entry, touch: ahead.touch };
+    // What was damaged when it came with others comes by itself the next time: that read has the last word.
+    lastWanted.value = { slot, granule, sequence, entry: isDamaged ? 0 : entry, touch: ahead.touch };
     return READ_WAIT;
   }
   ahead.fetched.slot = -1;

@@ -18,6 +18,7 @@ import {
 } from '../testing/file-tier-scene.ts';
 import { MemoryDevice } from '../testing/memory-device.ts';
 import { makePage } from '../testing/page-data.ts';
+import { setAccess } from './access.ts';
 import { prefetchAsync, readAsync } from './async-read.ts';
 import { withoutWaiting } from './no-wait.ts';
 import { pinRange, unpinRange } from './pin-range.ts';
@@ -182,6 +183,25 @@ describe('async calls, overtaken and failing', () => {
       assert.equal(slow.blocked, 0);
       instance.finish();
     }
+  });
+
+  it('a damaged page among those read ahead, in a region read in sequence and by prefetch: its error, after a few reads', async () => {
+    const loaded = onFile();
+    const { instance, space, slow } = loaded;
+    setAccess(instance.node, space.region, 'sequential');
+    slow.damage(placeOf(loaded, 20) + 50, 1);
+    for (let page = 16; page < 30; page++) {
+      const reads = slow.reads;
+      if (page === 20) await assert.rejects(readPageAsync(loaded, page), code('ERR_QUIRE_CORRUPT'));
+      else assert.deepEqual(await readPageAsync(loaded, page), pageOf(page));
+      assert.ok(slow.reads - reads <= 3, `${slow.reads - reads} reads of page ${page}`);
+    }
+    await assert.rejects(
+      prefetchAsync(instance.memory, space, 18 * PAGE_BYTES, 8 * PAGE_BYTES, open),
+      code('ERR_QUIRE_CORRUPT'),
+    );
+    assert.equal(slow.blocked, 0);
+    instance.finish();
   });
 
   it('a region closed meanwhile, and an operation that fails by itself, end the call', async () => {
