@@ -54,6 +54,13 @@ function lostPages({ instance }: Loaded): number {
   return instance.node.words[deviceAt(0) + L.V_LOST];
 }
 
+/** The page whose object ends where the one at `place` begins, or before. */
+function placeBefore(loaded: Loaded, place: number): number {
+  const places = Array.from({ length: PAGES }, (_, page) => placeOf(loaded, page));
+  const nearest = Math.max(...places.filter((each) => each < place));
+  return places.indexOf(nearest);
+}
+
 function finish({ instance }: Loaded): void {
   assert.ok(isDrained(instance.nodes, 0));
   removeDevice(instance.nodes, 0);
@@ -202,6 +209,24 @@ describe('draining a device that fails', () => {
     assertPages(space, [41]);
     space.write(41 * PAGE_BYTES, pageOf(41), 0, PAGE_BYTES);
     assertPages(space);
+    finish(loaded);
+  });
+
+  it('a bad sector just behind an object: the object is whole, and moves', () => {
+    const loaded = twoDevices();
+    const { instance, space } = loaded;
+    const bad = placeOf(loaded, 41);
+    instance.device.plan = ({ op, offset, length }) =>
+      op === 'read' && offset <= bad && bad < offset + length ? { kind: 'error', code: 'EIO' } : undefined;
+    const before = placeBefore(loaded, bad);
+    instance.node.words[L.H_POOL_FRAMES_MAX] = 0; // no promotion
+    assert.deepEqual(readPage(space, before), pageOf(before));
+    assert.ok(placeOf(loaded, before) > bad - 17 * 256);
+    startDrain(instance.nodes, 0);
+    assert.equal(drain(loaded), DRAIN_DONE);
+    assert.equal(lostPages(loaded), 1, 'what could be read before can be read after');
+    assertPages(space, [41]);
+    space.discard(41 * PAGE_BYTES, PAGE_BYTES);
     finish(loaded);
   });
 

@@ -28,6 +28,7 @@ import {
   objectLength,
   objectSlot,
   RAW_PARTS,
+  storedBytes,
 } from './file-object.ts';
 import * as F from './file-segments.ts';
 import { writeBatch } from './file-writer.ts';
@@ -84,7 +85,7 @@ export class FileMover {
    */
   moveOne(slot: SlotIndex, granule: number): boolean {
     const { node } = this;
-    const isRead = this.read(granule, granulesFor(PAGE_BYTES));
+    const isRead = this.read(granule, granulesFor(PAGE_BYTES)) || this.readExactly(slot, granule);
     if (!isRead || !isObjectOf(node, node.stagingByte, slot, FILE_OBJECT_BYTES_MAX)) {
       if (isRead || this.drains) this.lose(slot, granule, isRead ? W.LOST_CORRUPT : W.LOST_IO);
       return true;
@@ -108,6 +109,13 @@ export class FileMover {
       node.counters[C.file_read_errors]++;
       return false;
     }
+  }
+
+  /** The slot's object and nothing behind it, which may be what cannot be read: as its readers do (vm/file-read.ts). */
+  private readExactly(slot: SlotIndex, granule: number): boolean {
+    if (!this.read(granule, 1)) return false;
+    const bytes = storedBytes(this.node.words, this.node.stagingByte >>> 2, slot);
+    return bytes > 0 && this.read(granule, Math.ceil(bytes / F.FILE_GRANULE_BYTES));
   }
 
   /** Walks the headers of a piece and moves live objects to the front of the staging buffer. */
