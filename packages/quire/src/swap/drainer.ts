@@ -153,9 +153,13 @@ export function stopDrain(home: Int32Array, device: number): void {
   assert(was === DEVICE_DRAINING, 'only what is draining can stop', device, was);
 }
 
-/** Nothing of any node is live on the device, and no batch is on its way to it: that stays so while it is DRAINING. */
+/**
+ * Nothing of any node is live on the device, no batch is on its way to it, and nobody is cutting its file off (who would cut
+ * that of the next device in its place): that stays so while it is DRAINING.
+ */
 export function isDrained(nodes: readonly Node[], device: number): boolean {
   const at = deviceAt(device);
+  if (Atomics.load(nodes[0].words, at + L.V_CUTTER) !== 0) return false;
   return nodes.every((node) => {
     node.lock();
     const batch = node.words[L.H_FILE_BATCH] - 1;

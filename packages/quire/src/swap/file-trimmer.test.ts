@@ -15,6 +15,7 @@ import {
 } from '../testing/file-tier-scene.ts';
 import { createTestInstance, locked } from '../testing/test-instance.ts';
 import { buryThread } from '../vm/thread-slot.ts';
+import { isDrained, removeDevice, startDrain } from './drainer.ts';
 import { FileCleaner } from './file-cleaner.ts';
 import { addDevice, deviceAt, SEGMENT_BYTES } from './file-devices.ts';
 import { closeOpenLocked, commitLocked, fileFreeLocked, reserveLocked, SEGMENT_GRANULES } from './file-segments.ts';
@@ -141,5 +142,32 @@ describe('a cut under way', () => {
     assert.ok(buryThread(nodes, other.thread));
     assert.equal(node.words[deviceAt(0) + L.V_CUTTER], 0);
     assert.ok(store(0) >= 0 && store(1) >= 0);
+  });
+
+  it('keeps an empty device from going, whose place another could have before the file is cut off', () => {
+    const instance = createTestInstance({ bytes: 8 * MIB });
+    const { nodes, node } = instance;
+    addDevice(nodes, -1, 400 * SEGMENT_BYTES, 0);
+    locked(node, () => {
+      const batches = Array.from({ length: 30 }, () => reserveLocked(node, SEGMENT_GRANULES, 0));
+      for (const first of batches) commitLocked(node, first, 0, 0);
+      closeOpenLocked(node, 0);
+    });
+    const drained: boolean[] = [];
+    const device = {
+      read: () => 0,
+      write: () => 0,
+      readAsync: () => Promise.resolve(0),
+      cut: () => {
+        assert.ok(startDrain(nodes, 0));
+        drained.push(isDrained(nodes, 0));
+      },
+    };
+    Atomics.store(node.home, L.H_TRIM_WANTED, 1);
+    new FileTrimmer(nodes, device, []).step();
+    assert.deepEqual(drained, [false]);
+    assert.ok(isDrained(nodes, 0));
+    removeDevice(nodes, 0);
+    instance.finish();
   });
 });

@@ -4,7 +4,7 @@
  * moved to the front. When the last rows of a file (a row: one segment of each node) are free on all nodes, the file is
  * cut off there:
  *
- *   1. CUTTER      by compare-and-exchange: one cut of a device at a time
+ *   1. CUTTER      by compare-and-exchange: one cut of a device at a time; the device is ON still, and stays in its place until 4
  *   2. locks       one after the other: all of the node's segments behind the limit are free → LIMIT: none may be opened
  *   3. –           ftruncate; ROWS = limit
  *   4. locks       LIMIT = 0; CUTTER = 0
@@ -58,7 +58,9 @@ export class FileTrimmer {
     const limit = this.rowsInUse(device) + KEPT_ROWS;
     if (Atomics.load(this.home, at + L.V_ROWS) - limit < CUT_ROWS_MIN) return;
     if (Atomics.compareExchange(this.home, at + L.V_CUTTER, 0, this.nodes[0].thread) !== 0) return;
-    if (this.nodes.every((node) => setLimit(node, device, limit))) this.cutAt(device, limit);
+    // Looked at after CUTTER is set: a device that is to go waits for it from then on (`isDrained`).
+    const isOn = deviceState(this.home, device) === DEVICE_ON;
+    if (isOn && this.nodes.every((node) => setLimit(node, device, limit))) this.cutAt(device, limit);
     for (const node of this.nodes) clearLimit(node, device);
     Atomics.store(this.home, at + L.V_CUTTER, 0);
   }
