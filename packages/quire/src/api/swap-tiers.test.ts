@@ -238,6 +238,21 @@ describe('tiers', () => {
     );
   });
 
+  it('the last tier stays, whatever it holds', async () => {
+    await using quire = await open(0, [file(64 * MIB)]);
+    const region = fill(quire);
+    await assert.rejects(quire.swapoff('file1'), code('ERR_QUIRE_SWAP_FULL'), 'much');
+    region.discard(30 * PAGE_BYTES, 64 * MIB - 30 * PAGE_BYTES);
+    await assert.rejects(
+      quire.swapoff('file1'),
+      code('ERR_QUIRE_SWAP_FULL'),
+      'so little that the write buffer has room',
+    );
+    region.discard(0, 64 * MIB);
+    await assert.rejects(quire.swapoff('file1'), code('ERR_QUIRE_SWAP_FULL'), 'nothing');
+    assert.equal(tier(quire, 'file1').state, 'on');
+  });
+
   it('attached threads use tiers, and leave them to the owner', async () => {
     await using quire = await open(2, [{ tier: 'compressed' }, file(64 * MIB)]);
     await using other = Quire.attach(quire.handle);

@@ -86,11 +86,12 @@ export function pagesInPool(node: Node): number {
   return node.words[L.H_ZS_OBJECTS] + node.words[L.H_RAW_FRAMES];
 }
 
-/** Can every node put what it has on `device` elsewhere? */
+/** Is there another tier, and can every node put what it has on `device` elsewhere? */
 export function canDrainDevice(nodes: readonly Node[], device: number): boolean {
   const others = countOthers(nodes[0].words, device);
+  if (others === 0 && !isPoolOn(nodes[0].words)) return false;
   return nodes.every((node) => {
-    if (node.words[deviceAt(device) + L.V_LIVE] === 0) return others > 0 || isPoolOn(node.home);
+    if (node.words[deviceAt(device) + L.V_LIVE] === 0) return true;
     return bytesOnDevice(node, device).live <= deviceRoom(node, device) + poolRoom(node, others > 0);
   });
 }
