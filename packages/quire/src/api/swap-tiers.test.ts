@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import * as L from '../arena/layout.ts';
 import { MIB, PAGE_BYTES } from '../base/units.ts';
+import type { WorkerPool } from '../daemons/worker-pool.ts';
 import { deviceAt } from '../swap/file-devices.ts';
 import { makePage } from '../testing/page-data.ts';
 import type { TierOptions } from './options.ts';
@@ -236,6 +237,34 @@ describe('tiers', () => {
       quire.stats().tiers.map((each) => each.name),
       ['compressed', 'file2', 'file3'],
     );
+  });
+
+  it('is the work of the one daemon thread there is, and of the owner once that died too often', async () => {
+    await using quire = await open(1, [{ tier: 'compressed' }, file(64 * MIB), file(64 * MIB)]);
+    const { owns } = quire as unknown as { owns: { tiers: { inline: unknown }; pool: WorkerPool } };
+    const region = fill(quire);
+    await quire.swapoff('file1');
+    assert.equal(owns.tiers.inline, undefined);
+    await quire.swapon(file(64 * MIB));
+    Object.assign(owns.pool, { restarts: 1000 });
+    // Asleep: nothing to do for a while.
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await owns.pool.worker(0)?.terminate();
+    await quire.swapoff('file2');
+    assert.ok(owns.tiers.inline !== undefined);
+    assertPages(region);
+  });
+
+  it('without kswapd, which died too often, beside threads that compress: it is done all the same', async () => {
+    await using quire = await open(2, [{ tier: 'compressed' }, file(64 * MIB), file(64 * MIB)]);
+    const { pool } = (quire as unknown as { owns: { pool: WorkerPool } }).owns;
+    const region = fill(quire);
+    Object.assign(pool, { restarts: 1000 });
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    await pool.worker(0)?.terminate();
+    const result = await quire.swapoff('file1', { signal: AbortSignal.timeout(20_000) });
+    assert.ok(result.pages > 100 && result.pagesLost === 0);
+    assertPages(region);
   });
 
   it('the last tier stays, whatever it holds', async () => {

@@ -213,7 +213,7 @@ export class SwapTiers {
 
   /** A turn for the daemon that does the work, or, where none runs, a step of it and a turn for everything else. */
   private async letWork(): Promise<void> {
-    if (Atomics.load(this.home, L.H_KCOMPRESSD) > 0) return pause(POLL_MS);
+    if (Atomics.load(this.home, L.H_KSWAPDS) > 0) return pause(POLL_MS);
     this.inline ??= new Kswapoff(this.memory);
     try {
       this.memory.inlineDaemons?.();

@@ -123,7 +123,10 @@ export class WorkerPool {
     }
     if (thread < 0 || ++this.restarts > RESTARTS_MAX) {
       // Without this thread nobody may queue pages that nobody drains: reclaim falls back to compressing for itself.
-      if (!this.hasCompressor()) for (const node of this.memory.nodes) Atomics.store(node.words, L.H_KCOMPRESSD, 0);
+      const { nodes } = this.memory;
+      if (!this.hasCompressor()) for (const node of nodes) Atomics.store(node.words, L.H_KCOMPRESSD, 0);
+      // And what only kswapd does is left to others (api/swap-tiers.ts).
+      if (which === 0) for (const node of nodes) Atomics.store(node.words, L.H_KSWAPDS, 0);
       return;
     }
     this.launch(which).catch(() => undefined);
