@@ -1,6 +1,6 @@
 /** Several file tiers, swapon and swapoff through the public interface, on real files, with and without daemon threads. */
 import assert from 'node:assert/strict';
-import { fstatSync, mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -265,6 +265,17 @@ describe('tiers', () => {
     const result = await quire.swapoff('file1', { signal: AbortSignal.timeout(20_000) });
     assert.ok(result.pages > 100 && result.pagesLost === 0);
     assertPages(region);
+  });
+
+  it('a file that cannot be emptied goes all the same', async () => {
+    await using quire = await open(0, [{ tier: 'compressed' }, file(64 * MIB)]);
+    const words = new Int32Array(quire.handle.memories[0].buffer);
+    const fd = words[deviceAt(0) + L.V_FD] - 1;
+    words[deviceAt(0) + L.V_FD] = openSync('/dev/null', 'r') + 1;
+    closeSync(fd);
+    assert.equal((await quire.swapoff('file1')).pages, 0);
+    assert.equal(quire.stats().tiers.length, 1);
+    assert.equal(await quire.swapon(file(64 * MIB)), 'file2');
   });
 
   it('the last tier stays, whatever it holds', async () => {

@@ -227,7 +227,11 @@ export class SwapTiers {
   /** The space of the file goes back at once; the descriptor when nobody can be about to use it. */
   private takeOut(device: number, name: string): void {
     const fd = retireDescriptor(this.home, device);
-    emptySwapFile(fd);
+    try {
+      emptySwapFile(fd);
+    } catch {
+      // The file is unlinked: its space goes with the descriptor, if a little later.
+    }
     removeDevice(this.memory.nodes, device);
     this.paths.delete(name);
     this.retired.add({ device, fd });
