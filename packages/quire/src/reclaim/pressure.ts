@@ -80,7 +80,8 @@ export class StallMeter {
   private change(at: number, by: number): void {
     this.lock();
     this.advance();
-    this.words[at] += by;
+    // Atomic although locked: a lock that was taken from a holder off the processor must not cost a count for ever.
+    Atomics.add(this.words, at, by);
     this.unlock();
   }
 
