@@ -73,7 +73,10 @@ describe('a group', () => {
     // What exists may be changed: each gives its place in swap up.
     for (let page = 0; page < written; page++) region.write(page * PAGE, makePage(page + 1, 'text'));
     assert.ok(group.stats().resident_bytes <= 256 * KIB + 64 * KIB);
-    group.setLimit({ swapLimit: Number.POSITIVE_INFINITY });
+    assert.equal(group.setLimit({ limit: 128 * KIB }), false, 'none can go');
+    assert.equal(group.setLimit({}), false, 'nor later');
+    assert.equal(group.setLimit({ swapLimit: Number.POSITIVE_INFINITY }), true);
+    assert.ok(group.stats().resident_bytes <= 128 * KIB);
     region.write(500 * PAGE, makePage(1));
   });
 
@@ -203,6 +206,7 @@ describe('bad arguments', () => {
       { what: 'no name', call: () => quire.group(any(undefined)), code: INVALID },
       { what: 'long name', call: () => quire.group('x'.repeat(32)), code: RANGE },
       { what: 'options 5', call: () => quire.group('b', any(5)), code: INVALID },
+      { what: 'options null', call: () => quire.group('b', any(null)), code: INVALID },
       { what: 'default', call: () => quire.group('default', { limit: MIB }), code: INVALID },
       { what: 'default later', call: () => quire.group('default').setLimit({ swapLimit: 0 }), code: INVALID },
       { what: 'map group 5', call: () => quire.map({ group: any(5) }), code: INVALID },

@@ -69,7 +69,8 @@ export class Group implements Disposable {
     this.budgetBytes = budgetBytes;
     this.forget = forget;
     this.id = openGroup(memory, name);
-    this.apply(limits);
+    setGroupLimits(memory, this.id, limits.pages, limits.swapPages);
+    if (limits.pages !== undefined) this.shrink();
   }
 
   /** Exact at any moment, over all threads. */
@@ -92,16 +93,17 @@ export class Group implements Disposable {
 
   /**
    * Other limits from now on, for all threads. When the group has more in memory than the new one allows, pages of it are
-   * reclaimed before this returns, as far as they can go; what is swapped out beyond a new swap limit stays. True when the
-   * group is within `limit` now. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_CLOSED,
-   * ERR_QUIRE_UNSUPPORTED (a `swapLimit` with `virtual: false`: there are no slots).
+   * reclaimed before this returns, as far as they can go, also when only `swapLimit` is given; what is swapped out beyond
+   * a new swap limit stays. True when the group is within its limit now. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE,
+   * ERR_QUIRE_CLOSED, ERR_QUIRE_UNSUPPORTED (a `swapLimit` with `virtual: false`: there are no slots).
    */
   setLimit(options: GroupOptions): boolean {
     this.checkOpen();
     const limits = limitsOf(options, this.budgetBytes);
     if (options.swapLimit !== undefined) checkSwapLimits(this.memory);
     if (this.id === DEFAULT_GROUP) throw invalidArg('limits', "left out: group 'default' has none", options);
-    return this.apply(limits);
+    setGroupLimits(this.memory, this.id, limits.pages, limits.swapPages);
+    return this.shrink();
   }
 
   /** Gives this object's hold of the group up; the limits hold on while a region, map or file of it is open. Idempotent. */
@@ -116,10 +118,9 @@ export class Group implements Disposable {
     this.close();
   }
 
-  private apply(limits: Limits): boolean {
+  private shrink(): boolean {
     try {
-      setGroupLimits(this.memory, this.id, limits.pages, limits.swapPages);
-      return limits.pages === undefined || shrinkGroup(this.memory, this.id);
+      return shrinkGroup(this.memory, this.id);
     } catch (error) {
       throw this.memory.latch(error);
     }
