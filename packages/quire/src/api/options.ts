@@ -34,7 +34,10 @@ export interface FileTierOptions extends CodecOptions {
    * is unlinked at once.
    */
   readonly path?: string;
-  /** Bytes, or '8GiB'; default four times the budget. At most 64 GiB for each 4 GiB of budget, over all files. */
+  /**
+   * Bytes, or '8GiB'; default four times the budget. At most 64 GiB for each 4 GiB of budget, over all files: a
+   * larger one is cut to what is left of that.
+   */
   readonly size?: number | string;
   /**
    * 0 … 32,767: the file with the highest is filled first, files with the same one take turns, as of swapon(8). Default:
@@ -66,8 +69,8 @@ export interface QuireOptions {
   readonly pressure?: readonly PressureTrigger[];
   /**
    * Default true. False, to compare with and for nothing else: page tables name storage themselves, without the layer of
-   * slots between them. Then there are no clean copies; a file tier and `swapLimit` of groups are ERR_QUIRE_UNSUPPORTED.
-   * Experimental.
+   * slots between them. Then there are no clean copies; a file tier, `swapon`, `swapoff`, `region.clone` and `swapLimit` of
+   * groups are ERR_QUIRE_UNSUPPORTED. Experimental.
    */
   readonly virtual?: boolean;
   /**
@@ -129,7 +132,7 @@ export function resolveOptions(options: QuireOptions): ResolvedOptions {
 function resolveVirtual(virtual: unknown, hasFile: boolean): boolean {
   if (virtual === undefined || virtual === true) return true;
   if (virtual !== false) throw invalidArg('virtual', 'a boolean', virtual);
-  if (hasFile) throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a file tier needs the virtual layer');
+  if (hasFile) throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a file tier needs the option virtual: true');
   return false;
 }
 

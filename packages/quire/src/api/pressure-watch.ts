@@ -48,10 +48,12 @@ export function resolveTriggers(triggers: unknown): readonly PressureTrigger[] {
     const kind = trigger?.kind;
     if (kind !== 'some' && kind !== 'full') throw invalidArg('pressure[].kind', "'some' or 'full'", kind);
     const { stallMs, windowMs } = trigger;
-    if (typeof windowMs !== 'number' || !(windowMs >= WINDOW_MS_MIN && windowMs <= WINDOW_MS_MAX))
-      throw outOfRange('pressure[].windowMs', `${WINDOW_MS_MIN}…${WINDOW_MS_MAX}`, Number(windowMs));
-    if (typeof stallMs !== 'number' || !(stallMs > 0 && stallMs <= windowMs))
-      throw outOfRange('pressure[].stallMs', 'above 0, at most the window', Number(stallMs));
+    if (typeof windowMs !== 'number') throw invalidArg('pressure[].windowMs', 'a number', windowMs);
+    if (typeof stallMs !== 'number') throw invalidArg('pressure[].stallMs', 'a number', stallMs);
+    if (!(windowMs >= WINDOW_MS_MIN && windowMs <= WINDOW_MS_MAX))
+      throw outOfRange('pressure[].windowMs', `${WINDOW_MS_MIN}…${WINDOW_MS_MAX}`, windowMs);
+    if (!(stallMs > 0 && stallMs <= windowMs))
+      throw outOfRange('pressure[].stallMs', 'above 0, at most the window', stallMs);
   }
   return triggers as PressureTrigger[];
 }

@@ -74,7 +74,8 @@ describe('pressure', () => {
       [[{ kind: 'some', stallMs: 1, windowMs: 20_000 }], 'ERR_QUIRE_RANGE'],
       [[{ kind: 'full', stallMs: 0, windowMs: 500 }], 'ERR_QUIRE_RANGE'],
       [[{ kind: 'full', stallMs: 501, windowMs: 500 }], 'ERR_QUIRE_RANGE'],
-      [[{ kind: 'full', windowMs: 500 }], 'ERR_QUIRE_RANGE'],
+      [[{ kind: 'full', windowMs: 500 }], 'ERR_QUIRE_INVALID_ARG'],
+      [[{ kind: 'full', stallMs: 1, windowMs: '500' }], 'ERR_QUIRE_INVALID_ARG'],
     ] as const) {
       await assert.rejects(open(pressure), { code });
     }

@@ -323,12 +323,13 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
 
   /**
    * The group of this name, for its figures and limits; regions, maps and files name their group when they are made. A name
-   * of at most 31 bytes of UTF-8. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_OUT_OF_MEMORY (64 groups).
+   * of at most 31 bytes of UTF-8. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_OUT_OF_MEMORY (64 groups),
+   * ERR_QUIRE_UNSUPPORTED (`swapLimit` with `virtual: false`).
    */
   group(name: string, options: GroupOptions = {}): Group {
     this.checkOpen();
     const checked = checkName('group', name, L.GROUP_NAME_BYTES_MAX);
-    if (options.swapLimit !== undefined) checkSwapLimits(this.memory);
+    if (options?.swapLimit !== undefined) checkSwapLimits(this.memory);
     const group = new Group(this.memory, checked, options, this.sharedHandle.budgetBytes, (closed) =>
       this.children.delete(closed),
     );
@@ -340,7 +341,8 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    * Adds a tier while the instance runs, as swapon(8): a file, or the compressed tier when that is off. Resolves with its
    * name, which `swapoff` and `stats().tiers` know it by. For the thread that opened the instance; the others use the
    * tier from then on. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE (eight files are in use), ERR_QUIRE_IO (the file
-   * cannot be made), ERR_QUIRE_UNSUPPORTED (an attached thread, `virtual: false`).
+   * cannot be made), ERR_QUIRE_UNSUPPORTED (an attached thread, `virtual: false`, a codec that this Node does not have, another
+   * codec for the compressed tier than it was opened with).
    */
   async swapon(tier: TierOptions): Promise<string> {
     this.checkOpen();
@@ -356,7 +358,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    *
    * Throws ERR_QUIRE_SWAP_FULL, at once when the rest cannot hold the data, later when it turns out so; the reason of
    * `signal` when that is aborted: the tier is in use again then, and nothing is lost. Also ERR_QUIRE_INVALID_ARG,
-   * ERR_QUIRE_UNSUPPORTED (an attached thread), ERR_QUIRE_CLOSED.
+   * ERR_QUIRE_UNSUPPORTED (an attached thread, `virtual: false`), ERR_QUIRE_CLOSED.
    */
   async swapoff(tier: string, options: SwapoffOptions = {}): Promise<SwapoffProgress> {
     this.checkOpen();
@@ -365,7 +367,8 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
 
   /** Descriptors that an attached worker opens are closed when it ends, so tiers are the owner's business. */
   private ownParts(what: string): OwnedParts {
-    if (!this.memory.nodes[0].isVirtual) throw new QuireError('ERR_QUIRE_UNSUPPORTED', `${what} in direct mode`);
+    if (!this.memory.nodes[0].isVirtual)
+      throw new QuireError('ERR_QUIRE_UNSUPPORTED', `${what} needs the option virtual: true`);
     if (this.owns !== undefined) return this.owns;
     throw new QuireError('ERR_QUIRE_UNSUPPORTED', `${what} is for the thread that opened the instance`);
   }

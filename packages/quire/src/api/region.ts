@@ -141,7 +141,7 @@ export class Region implements Disposable {
    * What was written before the call is in the clone. What other threads write meanwhile is there or not, page by page.
    * Throws ERR_QUIRE_INVALID_ARG (also: a region of that name is open), ERR_QUIRE_OUT_OF_MEMORY (also: 512 files and
    * regions are open) or ERR_QUIRE_SWAP_FULL, and then nothing has changed. A write to a shared page takes room anew and
-   * may throw ERR_QUIRE_SWAP_FULL where a write to one's own page would not. (After fork and its copy-on-write.)
+   * may throw ERR_QUIRE_SWAP_FULL where a write to one's own page would not. ERR_QUIRE_UNSUPPORTED with `virtual: false`. (After fork and its copy-on-write.)
    */
   clone(options: CloneOptions = {}): Region {
     this.checkOpen();

@@ -100,7 +100,11 @@ export class SwapTiers {
   add(file: OpenedFile): string {
     this.closeRetired();
     const device = addDevice(this.memory.nodes, file.fd, file.bytes, file.priority ?? this.nextPriority);
-    if (device === NO_DEVICE) throw new QuireError('ERR_QUIRE_RANGE', 'no more file tiers: eight, or 64 GiB a node');
+    if (device === NO_DEVICE)
+      throw new QuireError(
+        'ERR_QUIRE_RANGE',
+        'no room for one more file tier: at most 8, and 64 GiB together for each 4 GiB of budget',
+      );
     if (file.priority === undefined) this.nextPriority--;
     const name = tierName(this.home, device);
     this.paths.set(name, file.path);
