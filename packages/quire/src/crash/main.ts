@@ -8,8 +8,10 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { readArguments } from '../simulator/read-arguments.ts';
 import { createFiles, runRound } from './rounds.ts';
 
+const USAGE = 'usage: npm run crash -- [--kills N] [--seed S]';
 const LANES = 2;
 /** Rounds on the same files before a lane begins anew with empty ones. */
 const ROUNDS_A_DIRECTORY = 25;
@@ -40,11 +42,14 @@ async function runLane(lane: number, kills: number, seed: number, directory: str
   }
 }
 
-const { values } = parseArgs({ options: { kills: { type: 'string' }, seed: { type: 'string' } } });
-const kills = Number(values.kills ?? 200);
-const seed = Number(values.seed ?? randomInt(2 ** 31));
-if (!Number.isSafeInteger(kills) || kills < 1 || !Number.isSafeInteger(seed))
-  throw new TypeError('--kills or --seed is not a number');
+const { kills, seed } = readArguments(USAGE, () => {
+  const { values } = parseArgs({ options: { kills: { type: 'string' }, seed: { type: 'string' } } });
+  const kills = Number(values.kills ?? 200);
+  const seed = Number(values.seed ?? randomInt(2 ** 31));
+  if (!Number.isSafeInteger(kills) || kills < 1 || !Number.isSafeInteger(seed))
+    throw new TypeError('--kills or --seed is not a number');
+  return { kills, seed };
+});
 console.log(`crash: seed ${seed}, ${kills} kills`);
 const start = performance.now();
 const directory = mkdtempSync(join(tmpdir(), 'quire-crash-'));

@@ -10,30 +10,36 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { numberArgument } from '../simulator/number-argument.ts';
+import { readArguments } from '../simulator/read-arguments.ts';
 import { EpisodeFailure, runEpisode } from './episode.ts';
 import { runRealFiles } from './real-files.ts';
 import { formatRanges, parseRanges, shrink } from './shrink.ts';
 
+const USAGE = 'usage: npm run fsx -- [--ops N] [--seed S] [--real SECONDS] [--keep LIST]';
 const OPERATIONS_DEFAULT = 1_000_000;
 const REAL_SECONDS_DEFAULT = 10;
 /** Long enough to fill a small memory many times, short enough to see many shapes. */
 const EPISODE_OPERATIONS = 5000;
 const SHRINK_MS_MAX = 60_000;
 
-const { values } = parseArgs({
-  options: {
-    ops: { type: 'string' },
-    seed: { type: 'string' },
-    real: { type: 'string' },
-    keep: { type: 'string' },
-    /** Set in the processes this one starts. */
-    part: { type: 'boolean' },
-  },
+const { values, operations, seed, realSeconds } = readArguments(USAGE, () => {
+  const { values } = parseArgs({
+    options: {
+      ops: { type: 'string' },
+      seed: { type: 'string' },
+      real: { type: 'string' },
+      keep: { type: 'string' },
+      /** Set in the processes this one starts. */
+      part: { type: 'boolean' },
+    },
+  });
+  return {
+    values,
+    operations: numberArgument('ops', values.ops, OPERATIONS_DEFAULT),
+    seed: numberArgument('seed', values.seed, randomInt(2 ** 31)),
+    realSeconds: numberArgument('real', values.real, REAL_SECONDS_DEFAULT),
+  };
 });
-
-const operations = numberArgument('ops', values.ops, OPERATIONS_DEFAULT);
-const seed = numberArgument('seed', values.seed, randomInt(2 ** 31));
-const realSeconds = numberArgument('real', values.real, REAL_SECONDS_DEFAULT);
 
 /** Episodes one after the other. False after a failure, which is reported. */
 async function runEpisodes(): Promise<boolean> {

@@ -6,8 +6,10 @@
 import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { numberArgument } from './number-argument.ts';
+import { readArguments } from './read-arguments.ts';
 import { runEpisode, SimulationFailure } from './simulation.ts';
 
+const USAGE = 'usage: npm run simulate -- [--steps N] [--seed S] [--seconds T]';
 const STEPS_DEFAULT = 200_000;
 /** Long enough for a full memory and a used file, short enough to see many shapes. */
 const EPISODE_STEPS = 10_000;
@@ -70,4 +72,4 @@ async function runEpisodeOrReport(seed: number, steps: number) {
   }
 }
 
-await main(readSettings());
+await main(readArguments(USAGE, readSettings));

@@ -7,8 +7,10 @@ import { randomInt } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import type { QuireStats } from '../api/stats.ts';
 import { formatBytes, MIB, parseBytes } from '../base/units.ts';
+import { readArguments } from '../simulator/read-arguments.ts';
 import { compactionFor, runStress, type StressResult } from './stress.ts';
 
+const USAGE = 'usage: npm run stress -- [--seconds N] [--seed S] [--budget BYTES] [--direct] [--sample SECONDS]';
 const WORKERS = 4;
 const SHOWN = [
   'pgfault',
@@ -64,20 +66,23 @@ function printSample(elapsed: number, stats: QuireStats): void {
   );
 }
 
-const { values } = parseArgs({
-  options: {
-    seconds: { type: 'string' },
-    seed: { type: 'string' },
-    budget: { type: 'string' },
-    direct: { type: 'boolean', default: false },
-    sample: { type: 'string' },
-  },
+const { values, seconds, seed, budgetBytes } = readArguments(USAGE, () => {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string' },
+      seed: { type: 'string' },
+      budget: { type: 'string' },
+      direct: { type: 'boolean', default: false },
+      sample: { type: 'string' },
+    },
+  });
+  const seconds = Number(values.seconds ?? 30);
+  const seed = Number(values.seed ?? randomInt(2 ** 31));
+  const budgetBytes = parseBytes(values.budget ?? '32MiB');
+  if (!(seconds > 0) || !Number.isSafeInteger(seed) || budgetBytes === undefined)
+    throw new TypeError('--seconds, --seed or --budget is not a number');
+  return { values, seconds, seed, budgetBytes };
 });
-const seconds = Number(values.seconds ?? 30);
-const seed = Number(values.seed ?? randomInt(2 ** 31));
-const budgetBytes = parseBytes(values.budget ?? '32MiB');
-if (!(seconds > 0) || !Number.isSafeInteger(seed) || budgetBytes === undefined)
-  throw new TypeError('--seconds, --seed or --budget is not a number');
 console.log(`stress: seed ${seed}, ${seconds} s, compaction ${compactionFor(seed)}`);
 const result = await runStress({
   seconds,
