@@ -11,6 +11,8 @@ import { openStore, type StoreName } from './stores.ts';
 export interface MapChildArgs {
   readonly store: StoreName;
   readonly corpusFile: string;
+  /** For the files of stores that have some. Whoever starts the child removes it: a child may be killed. */
+  readonly folder: string;
   readonly entries: number;
   readonly valueBytes: number;
   readonly budgetBytes: number;
@@ -43,7 +45,7 @@ await serveParent<MapChildArgs>(async (args) => {
   const key = keys === null ? keyName : (index: number) => keys[index];
   const pauses = watchPauses();
   const heapBefore = heapUsedAfterGc();
-  const store = await openStore(args.store, entries, args.budgetBytes);
+  const store = await openStore(args.store, entries, args.budgetBytes, args.folder);
   const rng = new Xorshift32(args.seed);
 
   async function load(): Promise<MapPhaseResult> {

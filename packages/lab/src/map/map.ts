@@ -5,6 +5,7 @@
 import { type Benchmark, ColumnAbsent, type Run, WrongAnswer } from '../benchmark.ts';
 import { type Child, startNodeChild } from '../child.ts';
 import { Corpus, corpusFile } from '../corpus.ts';
+import { makeFileFolder } from '../file-folder.ts';
 import { builtFile } from '../paths.ts';
 import { QUIRE } from '../quire.ts';
 import { Results } from '../report.ts';
@@ -34,6 +35,7 @@ const SMALL = {
 };
 const SMALL_QUICK = { ...SMALL, entries: 500_000, budgetBytes: 2 ** 28, gets: 200_000 };
 type Sizes = typeof GET;
+type Files = Pick<MapChildArgs, 'corpusFile' | 'folder'>;
 
 const GET_COLUMNS: readonly StoreName[] = ['quire', 'lmdb', 'lmdb_cache', 'lmdb_fast', 'lru-cache', 'map'];
 const SMALL_COLUMNS: readonly StoreName[] = ['quire', 'map'];
@@ -46,21 +48,26 @@ export const map: Benchmark = {
   summary: 'gets of resident 1 KiB values beside lmdb and lru-cache; heap and pauses of 5 million entries beside Map',
   run: async (run) => {
     const results = new Results();
-    const file = corpusFile(run.progress);
-    await measureGets(run.quick ? GET_QUICK : GET, file, run, results);
-    await measureHeap(run.quick ? SMALL_QUICK : SMALL, file, run, results);
+    const folder = makeFileFolder('ext4');
+    const files = { corpusFile: corpusFile(run.progress), folder: folder.path };
+    try {
+      await measureGets(run.quick ? GET_QUICK : GET, files, run, results);
+      await measureHeap(run.quick ? SMALL_QUICK : SMALL, files, run, results);
+    } finally {
+      folder.remove();
+    }
     return results.outcome();
   },
 };
 
-async function measureGets(sizes: Sizes, file: string, run: Run, results: Results): Promise<void> {
+async function measureGets(sizes: Sizes, files: Files, run: Run, results: Results): Promise<void> {
   results.facts('all', 'get', { entries: sizes.entries, valueBytes: sizes.valueBytes, gets: sizes.gets });
-  const expected = expectedSums(sizes, file);
+  const expected = expectedSums(sizes, files.corpusFile);
   const children = new Map<StoreName, Child>();
   const ns = new Map<StoreName, number[]>();
   try {
     for (const store of GET_COLUMNS) {
-      const child = await startLoaded(store, sizes, file, true, run, results);
+      const child = await startLoaded(store, sizes, files, true, run, results);
       if (child !== null) children.set(store, child);
     }
     for (const [repetition, sum] of expected.entries()) {
@@ -99,11 +106,11 @@ function reportRatios(ns: ReadonlyMap<StoreName, readonly number[]>, results: Re
   }
 }
 
-async function measureHeap(sizes: Sizes, file: string, run: Run, results: Results): Promise<void> {
+async function measureHeap(sizes: Sizes, files: Files, run: Run, results: Results): Promise<void> {
   results.facts('all', 'heap', { entries: sizes.entries, valueBytes: sizes.valueBytes, gets: sizes.gets });
-  const [expected] = expectedSums(sizes, file);
+  const [expected] = expectedSums(sizes, files.corpusFile);
   for (const store of SMALL_COLUMNS) {
-    const child = await startLoaded(store, sizes, file, false, run, results);
+    const child = await startLoaded(store, sizes, files, false, run, results);
     if (child === null) continue;
     try {
       const got = await child.phase<MapPhaseResult>(`get ${sizes.gets}`);
@@ -128,13 +135,13 @@ async function measureHeap(sizes: Sizes, file: string, run: Run, results: Result
 async function startLoaded(
   store: StoreName,
   sizes: Sizes,
-  file: string,
+  files: Files,
   keepsKeys: boolean,
   run: Run,
   results: Results,
 ): Promise<Child | null> {
   const { entries, valueBytes, budgetBytes } = sizes;
-  const args: MapChildArgs = { store, corpusFile: file, entries, valueBytes, budgetBytes, seed: SEED, keepsKeys };
+  const args: MapChildArgs = { store, ...files, entries, valueBytes, budgetBytes, seed: SEED, keepsKeys };
   const nodeArgs = ['--expose-gc', `--max-old-space-size=${OLD_SPACE_MB}`];
   const child = startNodeChild(builtFile('map/map-child.js'), args, { nodeArgs });
   try {

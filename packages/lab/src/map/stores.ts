@@ -2,8 +2,6 @@
  * The key-value stores of `lab map` behind one shape: string keys, values of bytes. Each is opened with the settings that
  * make it fastest here; what a `get` gives back is part of the comparison and said beside it.
  */
-import { rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { open } from 'lmdb';
 import { LRUCache } from 'lru-cache';
@@ -31,8 +29,16 @@ export type StoreName = keyof typeof STORES;
 
 const nothing = () => Promise.resolve();
 
-/** @param budgetBytes what Quire may take; the others are unlimited. Throws ColumnAbsent when the store is not here. */
-export async function openStore(name: StoreName, entries: number, budgetBytes: number): Promise<KeyValueStore> {
+/**
+ * @param budgetBytes what Quire may take; the others are unlimited.
+ * @param folder for the files of stores that have some. Throws ColumnAbsent when the store is not here.
+ */
+export async function openStore(
+  name: StoreName,
+  entries: number,
+  budgetBytes: number,
+  folder: string,
+): Promise<KeyValueStore> {
   if (name === 'quire') return quireStore(budgetBytes);
   if (name === 'lru-cache') {
     const cache = new LRUCache<string, Uint8Array>({ max: entries });
@@ -52,7 +58,7 @@ export async function openStore(name: StoreName, entries: number, budgetBytes: n
       close: nothing,
     };
   }
-  return lmdbStore(name);
+  return lmdbStore(name, folder);
 }
 
 async function quireStore(budgetBytes: number): Promise<KeyValueStore> {
@@ -66,8 +72,8 @@ async function quireStore(budgetBytes: number): Promise<KeyValueStore> {
   };
 }
 
-function lmdbStore(name: 'lmdb' | 'lmdb_cache' | 'lmdb_fast'): KeyValueStore {
-  const path = join(tmpdir(), `quire-lab-lmdb-${process.pid}`);
+function lmdbStore(name: 'lmdb' | 'lmdb_cache' | 'lmdb_fast', folder: string): KeyValueStore {
+  const path = join(folder, name);
   const cache = name === 'lmdb_cache';
   const db = open<Buffer, string>({
     path,
@@ -86,9 +92,6 @@ function lmdbStore(name: 'lmdb' | 'lmdb_cache' | 'lmdb_fast'): KeyValueStore {
     set: (key, value) => void db.put(key, Buffer.from(value)),
     get: readers[name],
     settle: async () => void (await db.flushed),
-    close: async () => {
-      await db.close();
-      for (const file of [path, `${path}-lock`]) rmSync(file, { force: true });
-    },
+    close: () => db.close(),
   };
 }
