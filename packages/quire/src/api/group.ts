@@ -42,7 +42,8 @@ const LIMIT_PAGES_MAX = 2 ** 31 - 1024;
  *
  * At its limit the group gives up pages of its own before it gets others: a write reclaims first, and throws
  * ERR_QUIRE_OUT_OF_MEMORY with nothing changed when none can go; a read does without bringing the page in. Other groups
- * notice nothing. Exempt are 16 pages for writes to pages that exist, and pinned ranges (Linux: memory.max).
+ * notice nothing. Exempt are 16 pages for writes to pages that exist, and pages of files that a pin gathers (Linux:
+ * memory.max).
  */
 export class Group implements Disposable {
   readonly name: string;
