@@ -45,7 +45,8 @@ const IDLE_MAX = 1000;
  * ERR_QUIRE_SWAP_FULL with nothing changed, ERR_QUIRE_UNSUPPORTED in direct mode.
  */
 export function cloneRegion(memory: Memory, source: number, name: string, group: string): number {
-  if (!memory.nodes[0].isVirtual) throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a clone needs the option virtual: true');
+  if (!memory.nodes[0].isVirtual)
+    throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a clone needs the option virtual: true');
   assert(!isFile(memory.nodes[0], source), 'files are not cloned', source);
   const chunks = memory.nodes[0].words[regionAt(source) + L.R_CHUNKS_LOW];
   const { region } = openRegion(memory, '', chunks, group);
