@@ -1,6 +1,9 @@
 /** Clones whose pages lie on a device that is damaged or fails, and what others do while a page of theirs is read from it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { frameFromPte, isPresent } from '../arena/pte.ts';
+import { AssertionError } from '../base/assert.ts';
+import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../base/units.ts';
 import { findLeaf } from '../page-table/page-table.ts';
 import {
@@ -134,5 +137,19 @@ describe('while a page is read from the device for a write', () => {
     assert.deepEqual(readPage(copy, PAGE), pageOf(PAGE));
     assert.deepEqual(readPage(loaded.space, PAGE), pageOf(PAGE).fill(0xee, 100, 150));
     loaded.instance.finish();
+  });
+});
+
+describe('an invariant breaks in the middle of a clone', () => {
+  it('the error says which, and the lock that is still held is not taken again', () => {
+    const { instance, space } = load();
+    const [{ words, ownerAt }] = instance.nodes;
+    space.fill(0, 7, 10);
+    const pte = words[findLeaf(instance.node, space.region, 0)];
+    assert.ok(isPresent(pte));
+    words[ownerAt + frameFromPte(pte)]++;
+    assert.throws(() => cloneRegion(instance.memory, space.region, '', 'default'), /entry maps the frame/);
+    const latched = instance.memory.latch(new AssertionError('entry maps the frame'));
+    assert.ok(latched instanceof QuireError && !instance.node.isLockedByMe());
   });
 });

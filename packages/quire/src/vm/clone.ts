@@ -55,7 +55,8 @@ export function cloneRegion(memory: Memory, source: number, name: string, group:
     for (const n of memory.nodes.keys()) cloneNode(memory, n, source, region, chunks);
     if (name === '' || nameRegion(memory, region, name)) return region;
   } catch (error) {
-    closeRegion(memory, region);
+    // A broken invariant may have left the lock held, and what it guards half done.
+    if (error instanceof QuireError) closeRegion(memory, region);
     throw error;
   }
   closeRegion(memory, region);
