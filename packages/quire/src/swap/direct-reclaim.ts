@@ -55,9 +55,8 @@ function reclaimUntil(reclaimer: Reclaimer, frames: number): boolean {
       continue;
     }
     const othersAtWork = Atomics.load(words, L.H_DEMOTE_BUSY) !== 0 || words[L.H_INFLIGHT] > 0;
-    // Looking brings nothing by itself: else a round in vain, which begins the next three looks, would never be the second.
-    if (progress && !reclaimer.hasOnlyLooked) idle = 0;
-    else if (!progress && !othersAtWork && ++idle >= IDLE_ROUNDS_MAX) return false;
+    if (progress) idle = 0;
+    else if (!othersAtWork && ++idle >= IDLE_ROUNDS_MAX) return false;
     if (!othersAtWork) continue;
     if (!progress && ++waited > WAITING_ROUNDS_MAX) return false;
     if (!progress || Atomics.load(words, L.H_DEMOTE_BUSY) !== 0) pauseForOthers(words);
