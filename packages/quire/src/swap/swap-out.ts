@@ -154,8 +154,7 @@ function isolateFromLocked(
       queueSharedLocked(node, pfn);
       out[result.isolated++] = pfn;
     } else if (!freezeLocked(node, pfn)) {
-      // Pinned: in use. Left on this list it could be all that is ever looked at.
-      lruAddLocked(node, pfn, policy.listOfTouched(list));
+      lruAddLocked(node, pfn, list); // pinned
       node.counters[C.pgrotated]++;
     } else if (kindOf(node, pfn) === KIND_PAGECACHE) evictOrRotateLocked(node, pfn, list, result);
     else if (isSwapShut && node.words[node.slotAt + pfn] === 0) keepLocked(node, pfn);
