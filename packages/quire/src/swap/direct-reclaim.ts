@@ -42,11 +42,8 @@ function reclaimUntil(reclaimer: Reclaimer, frames: number): boolean {
   let idle = 0;
   let waited = 0;
   let waitedForFiles = 0;
-  let rounds = 0;
-  while (rounds < ROUNDS_MAX) {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
     const progress = reclaimer.round(false, true);
-    // No round by itself: after three looks at every page there is no progress any more.
-    if (!reclaimer.hasOnlyLooked) rounds++;
     if (words[L.H_FREE_FRAMES] - frames >= words[L.H_WMARK_MIN]) return true;
     const isHeld = !progress || reclaimer.isHeldByFiles;
     if (isHeld && waitedForFiles < WRITEBACK_WAITS_MAX && waitForWriteback(words)) {

@@ -27,13 +27,10 @@ export function reclaimGroup(reclaimers: readonly Reclaimer[], group: number, pa
   let idle = 0;
   let waited = 0;
   let waitedForFiles = 0;
-  let rounds = 0;
-  while (rounds < ROUNDS_MAX) {
+  for (let round = 0; round < ROUNDS_MAX; round++) {
     if (hasGroupRoom(node, group, pages)) return true;
     const outcome = reclaimers[(first + done) % reclaimers.length].groupRound(group);
-    // No round by itself: after three looks at every page of the group it says GROUP_NOTHING.
     if (outcome === GROUP_LOOKED) continue;
-    rounds++;
     if (outcome === GROUP_NOTHING && ++done < reclaimers.length) continue;
     first = largestNode(reclaimers, group);
     done = 0;

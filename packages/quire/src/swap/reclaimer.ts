@@ -68,8 +68,6 @@ export class Reclaimer {
   writeBack: (() => boolean) | undefined;
   /** The last round gained nothing because of dirty pages of files, and could not write any back itself. */
   isHeldByFiles = false;
-  /** All that the last round came to is that pages were aged, which may be found idle next time. */
-  hasOnlyLooked = false;
   private readonly demoter: Demoter | undefined;
   private readonly cleaner: FileCleaner | undefined;
   private readonly compressor: Compressor;
@@ -97,7 +95,6 @@ export class Reclaimer {
    */
   round(queue: boolean, direct: boolean): boolean {
     this.isHeldByFiles = false;
-    this.hasOnlyLooked = false;
     if (this.wantsDemotion() && this.demote()) return true;
     const limit = queue ? ISOLATE_BATCH : COMPRESS_BATCH;
     const gained = this.swapOutRound(limit, queue, direct);
@@ -106,8 +103,7 @@ export class Reclaimer {
     if (isDirtyMet) this.askFlusher();
     this.isHeldByFiles = isDirtyMet && this.isMostlyDirty();
     if (this.isHeldByFiles && direct && this.writeBackSome()) return true;
-    this.hasOnlyLooked = this.mayFindIdle();
-    if (this.hasOnlyLooked) return true;
+    if (this.mayFindIdle()) return true;
     if (!queue && this.drainRing(COMPRESS_BATCH, direct) > 0) return true;
     if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
     if (this.demote()) return true;
