@@ -43,6 +43,7 @@ import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { unchargeFrameLocked } from '../page-alloc/page-charge.ts';
 import { evictFolioLocked } from '../reclaim/folio.ts';
+import { hasSwapRoom } from '../reclaim/group.ts';
 import {
   endTurnLocked,
   groupsOnLists,
@@ -161,7 +162,8 @@ function isolateFromLocked(
     else if (isSequential(node, pfn) && unmapUnitLocked(node, pfn, out, result)) continue;
     else if (!unmapLocked(node, pfn, out, result)) {
       keepLocked(node, pfn);
-      isSwapShut = true; // no slot to be had, for this page or any other: what needs none may still go
+      if (hasSwapRoom(node, group)) return false; // no slot to be had: scanning on would find the same
+      isSwapShut = true; // the group may have no more: what needs none may still go
     }
   }
   return true;
