@@ -1,5 +1,4 @@
 /** One handle on a file of the simulated disk, as one thread sees it: what QuireFile is on real files. */
-import { PTE_NONE } from '../arena/pte.ts';
 import { balanceDirty } from '../page-cache/dirty-throttle.ts';
 import type { ErrorCursor } from '../page-cache/errseq.ts';
 import { FileSpace } from '../page-cache/file-space.ts';
@@ -58,13 +57,6 @@ export class OpenFile {
 
   missAt(position: number, length: number): number {
     return this.space.missAt(position, length);
-  }
-
-  /** Is the page at this byte in a cached folio, whether its block is good or not? */
-  hasPage(position: number): boolean {
-    const { map } = this.space;
-    map.seek(position);
-    return map.leaf !== 0 && map.node.words[map.leaf + map.page] !== PTE_NONE;
   }
 
   fillAsync(position: number, pages: number, order: number): Promise<void> {

@@ -112,7 +112,7 @@ export class Operations {
     if (handle === undefined) return;
     const isLocked = mayOnlyLook || Atomics.load(handle.file.inode, L.I_LOCK) !== 0;
     const span = random.chance(0.5) ? this.spanNear(handle.plan, random) : this.spanIn(handle.plan, random);
-    const isFree = kind === 'read' ? !isLocked || this.isReadable(handle, span, !mayOnlyLook) : !isLocked;
+    const isFree = kind === 'read' ? !isLocked || this.isCached(handle, span) : !isLocked;
     if (isFree && (kind === 'read' || handle.plan.model.pending === undefined))
       this.actOnFile(kind, handle, span, random);
   }
@@ -196,15 +196,8 @@ export class Operations {
     else if (this.world.shape.faults.write > 0) plan.disk.broken = random.pick(['EIO', 'ENOSPC']);
   }
 
-  /** Can the span be read without the inode lock? A block that is missing in a cached folio is filled under it. */
-  private isReadable(handle: Handle, span: Span, mayFill: boolean): boolean {
-    const end = span.position + span.length;
-    for (let at = span.position; at < end; at = (Math.floor(at / PAGE_BYTES) + 1) * PAGE_BYTES) {
-      at = handle.file.missAt(at, end - at);
-      if (at < 0) return true;
-      if (!mayFill || handle.file.hasPage(at)) return false;
-    }
-    return true;
+  private isCached(handle: Handle, span: Span): boolean {
+    return handle.file.missAt(span.position, span.length) < 0;
   }
 
   /** Near where others were, at an edge, or anywhere. */
