@@ -136,14 +136,13 @@ describe('tiers', () => {
         const region = fill(quire);
         await assert.rejects(quire.swapoff('file2', { signal: AbortSignal.abort('early') }), /early/);
         const control = new AbortController();
-        const whenSome = (progress: SwapoffProgress): void => {
-          if (progress.pagesDone > 0 && progress.pagesDone < progress.pages) control.abort(new Error('enough'));
-        };
-        const ended = quire.swapoff('file2', { signal: control.signal, onProgress: whenSome });
+        const ended = quire.swapoff('file2', { signal: control.signal });
         const twice = quire.swapoff('file2').then(
           () => 'done',
           (error: { code?: string }) => error.code,
         );
+        // Before the first turn of the work ends: on a fast machine there is no second.
+        control.abort(new Error('enough'));
         await assert.rejects(ended, /enough/);
         assert.equal(await twice, 'ERR_QUIRE_INVALID_ARG', 'one at a time');
         assert.equal(tier(quire, 'file2').state, 'on');
