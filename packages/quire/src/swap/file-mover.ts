@@ -9,33 +9,28 @@
  * The caller is the node's demoter (H_DEMOTE_BUSY). An object that does not read back right makes its slot LOST: its
  * readers get ERR_QUIRE_CORRUPT or ERR_QUIRE_IO, nobody else notices.
  */
-import { KIND_RAW } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
-import { NO_PFN, PAGE_BYTES, type SlotIndex } from '../base/units.ts';
+import { PAGE_BYTES, type SlotIndex } from '../base/units.ts';
 import { GFP_NOWAIT } from '../page-alloc/gfp.ts';
-import { allocLocked, wakeKswapd } from '../page-alloc/page-allocator.ts';
+import { wakeKswapd } from '../page-alloc/page-allocator.ts';
 import {
-  copyParts,
   FILE_OBJECT_BYTES_MAX,
   granulesFor,
   isObject,
   isObjectOf,
-  isRawAt,
-  isZstdObject,
   objectLength,
   objectSlot,
-  RAW_PARTS,
   storedBytes,
 } from './file-object.ts';
 import * as F from './file-segments.ts';
 import { writeBatch } from './file-writer.ts';
+import { hasPoolRoom, isPoolBelowShare, storeInPoolLocked } from './pool-store.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
 import { peekSlot, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
-import { zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
 
 /** Granules read at once. */
 export const PIECE_GRANULES = Math.floor(L.AREA_STAGING_BYTES / F.FILE_GRANULE_BYTES);
@@ -238,30 +233,16 @@ export class FileMover {
 
   private moveToPoolLocked(i: number): boolean {
     const { node } = this;
-    if (!hasPoolRoom(node)) return false;
+    if (!hasRoomOrAsks(node)) return false;
     const byte = node.stagingByte + this.to[i] * F.FILE_GRANULE_BYTES;
-    const payload = (byte + F.FILE_HEADER_BYTES) | 0;
-    const slot = this.slots[i] as SlotIndex;
-    if (isRawAt(node, byte)) {
-      const pfn = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_NOWAIT, KIND_RAW);
-      if (pfn === NO_PFN) return false;
-      copyParts(node, byte, pfn << 12, 0, RAW_PARTS);
-      node.words[node.ownerAt + pfn] = slot;
-      node.words[node.touchAt + pfn] = 1;
-      return this.repointLocked(i, W.slotWord(W.SLOT_RAW, pfn));
-    }
-    const location = zsAllocLocked(node, slot, objectLength(node, byte), GFP_NOWAIT, isZstdObject(node, byte));
-    if (location === -1) return false;
-    zsWriteLocked(node, location, payload, objectLength(node, byte));
-    return this.repointLocked(i, W.slotWord(W.SLOT_OBJECT, location));
+    const stored = storeInPoolLocked(node, this.slots[i] as SlotIndex, byte, GFP_NOWAIT);
+    return stored !== 0 && this.repointLocked(i, stored);
   }
 }
 
-/** The pool is below its share, and frames are free; when only those are wanting, kswapd is asked for some. */
-function hasPoolRoom(node: Node): boolean {
-  const { words } = node;
-  if (words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] >= words[L.H_POOL_FRAMES_MAX]) return false;
-  if (words[L.H_FREE_FRAMES] > words[L.H_WMARK_LOW]) return true;
-  wakeKswapd(node);
+/** Has the pool room? When only frames are wanting, kswapd is asked for some. */
+function hasRoomOrAsks(node: Node): boolean {
+  if (hasPoolRoom(node)) return true;
+  if (isPoolBelowShare(node)) wakeKswapd(node);
   return false;
 }

@@ -13,26 +13,15 @@
  *
  * All schedules against free, cleaner and another promotion are tried in swap/promoter.interleaving.test.ts.
  */
-import { KIND_RAW } from '../arena/frame.ts';
-import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
-import { NO_PFN, PAGE_SHIFT, type SlotIndex } from '../base/units.ts';
+import type { SlotIndex } from '../base/units.ts';
 import { GFP_NOWARN } from '../page-alloc/gfp.ts';
-import { allocLocked } from '../page-alloc/page-allocator.ts';
-import { copyParts, isObjectOf, isRawAt, isZstdObject, objectLength, RAW_PARTS } from './file-object.ts';
-import { FILE_HEADER_BYTES } from './file-segments.ts';
+import { isObjectOf } from './file-object.ts';
+import { hasPoolRoom, storeInPoolLocked } from './pool-store.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
 import { sequenceAt, slotWordLocked } from './swap-table.ts';
-import { zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
-
-/** Is there room for one more page in the compressed tier? Read without the lock: a wrong guess is found out under it. */
-export function hasPoolRoom(node: Node): boolean {
-  const { words } = node;
-  if (words[L.H_FREE_FRAMES] <= words[L.H_WMARK_LOW]) return false;
-  return words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] < words[L.H_POOL_FRAMES_MAX];
-}
 
 /**
  * Moves the slot's object, of which `available` bytes lie at node byte `byte`, from the file to the compressed tier. `granule` is
@@ -61,29 +50,9 @@ function promoteLocked(node: Node, slot: SlotIndex, granule: number, sequence: n
   const word = slotWordLocked(node, slot);
   // A page with a clean copy is resident: its copy is well where it is.
   if (word !== W.slotWord(W.SLOT_FILE, granule) || !hasPoolRoom(node)) return false;
-  const stored = isRawAt(node, byte) ? storeRawLocked(node, slot, byte) : storeObjectLocked(node, slot, byte);
+  const stored = storeInPoolLocked(node, slot, byte, GFP_NOWARN);
   if (stored === 0) return false;
   attachStorageLocked(node, slot, stored);
   releaseStorageLocked(node, slot, word);
   return true;
-}
-
-/** The slot's new word, 0 when there is no room. */
-function storeObjectLocked(node: Node, slot: SlotIndex, byte: number): number {
-  const length = objectLength(node, byte);
-  const location = zsAllocLocked(node, slot, length, GFP_NOWARN, isZstdObject(node, byte));
-  if (location === -1) return 0;
-  zsWriteLocked(node, location, (byte + FILE_HEADER_BYTES) | 0, length);
-  return W.slotWord(W.SLOT_OBJECT, location);
-}
-
-/** As `storeObjectLocked`. The frame is as `publishRawLocked` leaves one. */
-function storeRawLocked(node: Node, slot: SlotIndex, byte: number): number {
-  const pfn = allocLocked(node, 0, L.MIGRATE_MOVABLE, GFP_NOWARN, KIND_RAW);
-  if (pfn === NO_PFN) return 0;
-  copyParts(node, byte, pfn << PAGE_SHIFT, 0, RAW_PARTS);
-  node.words[node.ownerAt + pfn] = slot;
-  node.words[node.slotAt + pfn] = 0;
-  node.words[node.touchAt + pfn] = 1;
-  return W.slotWord(W.SLOT_RAW, pfn);
 }

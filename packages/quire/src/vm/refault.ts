@@ -11,7 +11,8 @@ import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { SlotIndex } from '../base/units.ts';
 import { advanceAge, ageBucket, isRefaultClose, isRefaultWithin, shadowByteAt } from '../reclaim/working-set.ts';
-import { hasPoolRoom, promoteObject } from '../swap/promoter.ts';
+import { hasPoolRoom } from '../swap/pool-store.ts';
+import { promoteObject } from '../swap/promoter.ts';
 
 /** Outcomes of a touch. */
 export const TOUCH_FAR = 0;
