@@ -22,7 +22,7 @@ function samplesOf(...variants: [string, Partial<S5Reclaimed>[]][]): Samples {
   const reclaimed = new Map(
     variants.map(([name, all]) => [name, all.map((each) => ({ ...RECLAIMED, ...each }))] as const),
   );
-  return { reclaimed, written: new Map(), splits: new Map() };
+  return { reclaimed, written: new Map(), splits: new Map(), limits: [] };
 }
 
 const ALONE = variantName({ codec: 'lz4', data: 'text', kcompressd: 0 });
@@ -48,6 +48,18 @@ describe('the report of s5', () => {
       ],
     );
     for (const cells of table.body) assert.equal(cells.length, table.head.length);
+  });
+
+  it('the gain beside what the machine gives to processes that share nothing', () => {
+    const samples = samplesOf([ALONE, [{ ms: 10 }, { ms: 12 }]], [ONE, [{ ms: 5 }, { ms: 8 }]]);
+    samples.limits.push(2, 1.5);
+    const results = new Results();
+    describeRates(results, samples, 2);
+    assert.deepEqual(results.outcome().ratios, {
+      limit_of_this_machine: 1.75,
+      kcompressd_gain_lz4: 1.75,
+      kcompressd_gain_lz4_of_the_limit: 1,
+    });
   });
 
   it('the gain by processor time is that of the busiest thread', () => {

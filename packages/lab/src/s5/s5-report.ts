@@ -12,6 +12,8 @@ export interface Samples {
   readonly written: Map<string, S5Written[]>;
   /** By codec and data. */
   readonly splits: Map<string, ReclaimSplit>;
+  /** What as many processes as there are cores gained over one, sharing nothing; one figure a round. */
+  readonly limits: number[];
 }
 
 /** Over 260 % more pages a second, on handhelds with zram. */
@@ -53,6 +55,7 @@ const median = (values: readonly number[]) => spreadOf(values).median;
 export function describeRates(results: Results, samples: Samples, cores: number): Table {
   const rows = rateRows(samples);
   const body: string[][] = [];
+  if (samples.limits.length > 0) results.ratio('limit_of_this_machine', spreadOf(samples.limits));
   for (const row of rows) {
     const { all, codec, data, kcompressd } = row;
     const rates = all.map(perSecond);
@@ -69,6 +72,9 @@ export function describeRates(results: Results, samples: Samples, cores: number)
       const isHeadline = data === 'text' && kcompressd === Math.max(1, cores - 1);
       const name = isHeadline ? `kcompressd_gain_${codec}` : `gain_${codec}_${data}_${kcompressd}`;
       results.ratio(name, gain, isHeadline && codec === 'lz4' ? { atLeast: GAIN_WANTED } : {});
+      if (isHeadline && samples.limits.length > 0) {
+        results.ratio(`${name}_of_the_limit`, pairedRatio(gainsOf(row, alone ?? row), samples.limits));
+      }
     }
     body.push(rateCells(row, alone ?? row, rates, gain.median, limit));
   }
@@ -93,6 +99,11 @@ export function describeRates(results: Results, samples: Samples, cores: number)
     ],
     body,
   };
+}
+
+function gainsOf(row: RateRow, alone: RateRow): number[] {
+  const pairs = Math.min(row.all.length, alone.all.length);
+  return row.all.slice(0, pairs).map((each, index) => perSecond(each) / perSecond(alone.all[index]));
 }
 
 /** Processor time of the busiest thread, µs a page: what the rate would be bound by if each thread had a core of its own. */

@@ -13,6 +13,7 @@ import { startNodeChild } from '../child.ts';
 import { corpusFile, PAGE_BYTES } from '../corpus.ts';
 import { builtFile } from '../paths.ts';
 import { type Outcome, Results } from '../report.ts';
+import { CoreLimit } from './core-limit.ts';
 import type { S5Data } from './page-source.ts';
 import type { ReclaimSplit } from './reclaim-door.ts';
 import type { S5ChildArgs, S5Codec, S5Reclaimed, S5Written } from './s5-child.ts';
@@ -54,7 +55,7 @@ export const s5: Benchmark = {
 async function runS5(run: Run): Promise<Outcome> {
   const sizes = run.quick ? SIZES_QUICK : SIZES;
   const results = new Results();
-  const samples: Samples = { reclaimed: new Map(), written: new Map(), splits: new Map() };
+  const samples: Samples = { reclaimed: new Map(), written: new Map(), splits: new Map(), limits: [] };
   const cores = availableParallelism();
   const corpus = corpusFile(run.progress);
   const codecs: S5Codec[] = 'zstdCompressSync' in zlib ? ['lz4', 'zstd'] : ['lz4'];
@@ -67,8 +68,10 @@ async function runS5(run: Run): Promise<Outcome> {
   });
   if (!codecs.includes('zstd')) results.absent('zstd', ZSTD_ABSENT);
   const variants = variantsFor(codecs, cores, run.quick);
+  const limit = await CoreLimit.start(corpus, cores);
   try {
     for (let round = 0; round < sizes.rounds; round += 1) {
+      samples.limits.push(await limit.measure());
       for (let index = 0; index < variants.length; index += 1) {
         if (round > 0 && !run.hasTime()) break;
         const variant = variants[(index + round) % variants.length];
@@ -82,6 +85,8 @@ async function runS5(run: Run): Promise<Outcome> {
     if (!(error instanceof ColumnAbsent)) throw error;
     results.absent(error.column, error.message);
     return results.outcome();
+  } finally {
+    await limit.end();
   }
   const tables = [describeRates(results, samples, cores), describeSplits(results, samples)];
   tables.push(describeWrites(results, samples));
