@@ -175,6 +175,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       const hasSwap = shape.compressed || swapFiles.length > 0;
       const nodes = formatInstance(memories, (memory) => instantiateKernel(kernel, memory, nodeZstd(memory)), {
         hasSwap,
+        hasPool: shape.compressed,
         poolShare: poolShare(shape.compressed, swapFiles.length > 0),
         ...daemonThreads(shape.threads),
         isVirtual: shape.virtual,
@@ -186,7 +187,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       setTierCodecs(nodes, shape);
       const thread = attachThread(nodes);
       const memory = new Memory(nodes, new FileDevice(nodes[0].words));
-      const tiers = new SwapTiers(memory, shape.compressed, () => memory.checkAlive());
+      const tiers = new SwapTiers(memory, () => memory.checkAlive());
       for (const file of swapFiles) tiers.add(file);
       const handle = {
         memories,

@@ -3,28 +3,10 @@ import * as L from '../arena/layout.ts';
 import { invalidArg, QuireError } from '../base/errors.ts';
 import { closeSwapFile, emptySwapFile, isUnused, openSwapFile, retireDescriptor } from '../daemons/file-device.ts';
 import { Kswapoff } from '../daemons/kswapoff.ts';
-import {
-  DRAIN_DONE,
-  DRAIN_NEW,
-  DRAIN_NO_ROOM,
-  forgetDevice,
-  isDrained,
-  removeDevice,
-  startDrain,
-  stopDrain,
-} from '../swap/drainer.ts';
+import { DRAIN_NO_ROOM, forgetDevice, isDrained, removeDevice, startDrain, stopDrain } from '../swap/drainer.ts';
 import { addDevice, DEVICE_RETIRED, deviceAt, deviceState, NO_DEVICE } from '../swap/file-devices.ts';
-import {
-  canDrainDevice,
-  canDrainPool,
-  devicesInUse,
-  POOL_DRAINING,
-  POOL_OFF,
-  POOL_ON,
-  pagesInPool,
-  setPoolShare,
-  tierName,
-} from '../swap/tiers.ts';
+import { endPoolDrain, isPoolDrained, isPoolDrainStuck, startPool, startPoolDrain } from '../swap/pool-drain.ts';
+import { canDrainDevice, canDrainPool, devicesInUse, pagesInPool, setPoolShare, tierName } from '../swap/tiers.ts';
 import type { Memory } from '../vm/memory.ts';
 import { codecsAfter, setTierCodecs } from './codec-options.ts';
 import { type ResolvedFileTier, resolveTier, type TierOptions } from './options.ts';
@@ -53,6 +35,13 @@ export interface OpenedFile extends ResolvedFileTier {
 interface RetiredFile {
   readonly device: number;
   readonly fd: number;
+}
+
+/** How far emptying a tier is. */
+interface Drain {
+  isDone(): boolean;
+  /** When it was last tried nothing could be moved for want of room. */
+  isStuck(): boolean;
 }
 
 const POLL_MS = 5;
@@ -89,11 +78,10 @@ export class SwapTiers {
   private nextPriority = -1;
 
   /** `checkOpen` throws once the instance is closed or has failed. */
-  constructor(memory: Memory, compressed: boolean, checkOpen: () => void) {
+  constructor(memory: Memory, checkOpen: () => void) {
     this.memory = memory;
     this.home = memory.nodes[0].words;
     this.checkOpen = checkOpen;
-    Atomics.store(this.home, L.H_POOL_STATE, compressed ? POOL_ON : POOL_OFF);
   }
 
   /** Takes an open file into use. Returns its name. Throws ERR_QUIRE_RANGE when there is no number left for it. */
@@ -114,9 +102,7 @@ export class SwapTiers {
 
   /** Throws ERR_QUIRE_INVALID_ARG when it is on or being emptied. */
   private addPool(): void {
-    if (Atomics.compareExchange(this.home, L.H_POOL_STATE, POOL_OFF, POOL_ON) !== POOL_OFF)
-      throw new QuireError('ERR_QUIRE_INVALID_ARG', 'the compressed tier is in use');
-    setPoolShare(this.memory.nodes);
+    if (!startPool(this.memory.nodes)) throw new QuireError('ERR_QUIRE_INVALID_ARG', 'the compressed tier is in use');
   }
 
   /** `Quire.swapon`. */
@@ -163,7 +149,10 @@ export class SwapTiers {
     const live = (): number => sum(this.memory, deviceAt(device) + L.V_LIVE);
     const progress = new Progress(options, live, () => this.home[deviceAt(device) + L.V_LOST]);
     try {
-      await this.drain(name, deviceAt(device) + L.V_DRAIN, progress, () => isDrained(nodes, device));
+      await this.drain(name, progress, {
+        isDone: () => isDrained(nodes, device),
+        isStuck: () => nodes.some(({ words }) => Atomics.load(words, deviceAt(device) + L.V_DRAIN) === DRAIN_NO_ROOM),
+      });
     } catch (error) {
       stopDrain(this.home, device);
       setPoolShare(nodes);
@@ -176,29 +165,28 @@ export class SwapTiers {
   private async poolOff(options: SwapoffOptions): Promise<SwapoffProgress> {
     const { nodes } = this.memory;
     if (!canDrainPool(nodes)) throw noRoom('compressed');
-    if (Atomics.compareExchange(this.home, L.H_POOL_STATE, POOL_ON, POOL_DRAINING) !== POOL_ON)
+    if (!startPoolDrain(nodes))
       throw new QuireError('ERR_QUIRE_INVALID_ARG', 'the compressed tier is off, or being emptied already');
-    setPoolShare(nodes);
-    for (const { words } of nodes) Atomics.store(words, L.H_POOL_DRAIN, DRAIN_NEW);
     const progress = new Progress(
       options,
       () => nodes.reduce((pages, node) => pages + pagesInPool(node), 0),
       () => 0,
     );
-    const isDone = (): boolean => nodes.every(({ words }) => Atomics.load(words, L.H_POOL_DRAIN) === DRAIN_DONE);
     try {
-      await this.drain('compressed', L.H_POOL_DRAIN, progress, isDone);
+      await this.drain('compressed', progress, {
+        isDone: () => isPoolDrained(nodes),
+        isStuck: () => isPoolDrainStuck(nodes),
+      });
     } catch (error) {
-      Atomics.store(this.home, L.H_POOL_STATE, POOL_ON);
-      setPoolShare(nodes);
+      endPoolDrain(nodes, false);
       throw error;
     }
-    Atomics.store(this.home, L.H_POOL_STATE, POOL_OFF);
+    endPoolDrain(nodes, true);
     return progress.now();
   }
 
-  /** Until `isDone`; throws what ends it early. `drainAt` is the word that says how far each node is. */
-  private async drain(name: string, drainAt: number, progress: Progress, isDone: () => boolean): Promise<void> {
+  /** Until it is done; throws what ends it early. */
+  private async drain(name: string, progress: Progress, { isDone, isStuck }: Drain): Promise<void> {
     let idle = 0;
     for (const node of this.memory.nodes) node.wakeDaemons();
     while (!isDone()) {
@@ -208,8 +196,7 @@ export class SwapTiers {
       if (this.isClosing) throw new QuireError('ERR_QUIRE_CLOSED', 'the instance is closed');
       progress.signal?.throwIfAborted();
       progress.report();
-      const isStuck = this.memory.nodes.some(({ words }) => Atomics.load(words, drainAt) === DRAIN_NO_ROOM);
-      idle = isStuck && progress.done() === before ? idle + 1 : 0;
+      idle = isStuck() && progress.done() === before ? idle + 1 : 0;
       if (idle > IDLE_POLLS_MAX) throw noRoom(name);
     }
     progress.report();

@@ -173,7 +173,7 @@ export const H_DEVICES_ADDED = words(1);
 export const H_POOL_STATE = words(1);
 /** Node 0: since the trimmer last looked a segment came free, or has half of its objects left. */
 export const H_TRIM_WANTED = words(1);
-/** How far emptying the pool is on this node: a DRAIN_ code. */
+/** How far emptying the pool is on this node: a DRAIN_ code and the drain's serial (swap/pool-drain.ts). */
 export const H_POOL_DRAIN = words(1);
 /** References to slots beyond the first of each: pages of clones that share what is behind a slot. */
 export const H_SLOT_DUPS = words(1);

@@ -1,28 +1,27 @@
 /**
- * kswapoff: empties the tiers that are being taken out of use, a bounded step at a time (swap/drainer.ts). The state of a
+ * kswapoff: empties the tiers that are being taken out of use, a bounded step at a time (swap/drainer.ts,
+ * swap/pool-drain.ts). The state of a
  * tier is what it is told by, and how far it is on each node what it tells: V_DRAIN, H_POOL_DRAIN. The owner waits for
  * those (api/swap-tiers.ts), and does the steps itself where no daemon thread runs.
  */
 import * as L from '../arena/layout.ts';
-import { DRAIN_BUSY, DRAIN_DONE, DRAIN_MOVED, DRAIN_NEW, DRAIN_NO_ROOM, Drainer } from '../swap/drainer.ts';
+import { DRAIN_BUSY, DRAIN_MOVED, Drainer } from '../swap/drainer.ts';
 import { DEVICE_DRAINING, deviceAt, deviceState } from '../swap/file-devices.ts';
+import { PoolDrainer } from '../swap/pool-drain.ts';
 import { POOL_DRAINING } from '../swap/tiers.ts';
 import type { Memory } from '../vm/memory.ts';
 import type { Daemon } from './daemon.ts';
-
-const TURNS = 2;
 
 export class Kswapoff implements Daemon {
   readonly name = 'kswapoff';
   private readonly memory: Memory;
   private readonly drainers: readonly Drainer[];
-  /** Turns of the demoter's hand over each node since emptying its pool began. */
-  private readonly turns: number[];
+  private readonly poolDrainers: readonly PoolDrainer[];
 
   constructor(memory: Memory) {
     const { device } = memory;
     this.memory = memory;
-    this.turns = memory.nodes.map(() => 0);
+    this.poolDrainers = memory.reclaimers.map((reclaimer) => new PoolDrainer(reclaimer));
     this.drainers = device === undefined ? [] : memory.nodes.map((node) => new Drainer(node, device));
   }
 
@@ -46,25 +45,9 @@ export class Kswapoff implements Daemon {
     return isBusy;
   }
 
-  /**
-   * The pool of a node is empty; or, where pages keep coming in, it is small, and the demoter's hand has been everywhere
-   * since: twice, because it passes what was just used.
-   */
   private drainPool(): boolean {
     let isBusy = false;
-    for (const [n, reclaimer] of this.memory.reclaimers.entries()) {
-      const { words } = reclaimer.node;
-      const before = Atomics.load(words, L.H_POOL_DRAIN);
-      if (before === DRAIN_DONE) continue;
-      if (before === DRAIN_NEW) this.turns[n] = 0;
-      const hand = words[L.H_DEMOTE_HAND];
-      const hasMoved = reclaimer.demote();
-      if (words[L.H_DEMOTE_HAND] < hand) this.turns[n]++;
-      const left = words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES];
-      const isDone = left === 0 || (this.turns[n] > TURNS && left <= words[L.H_POOL_FRAMES_MAX]);
-      Atomics.store(words, L.H_POOL_DRAIN, isDone ? DRAIN_DONE : hasMoved ? DRAIN_MOVED : DRAIN_NO_ROOM);
-      if (hasMoved) isBusy = true;
-    }
+    for (const drainer of this.poolDrainers) if (drainer.step()) isBusy = true;
     return isBusy;
   }
 }

@@ -10,11 +10,15 @@ import { allocLocked } from '../page-alloc/page-allocator.ts';
 import { copyParts, isRawAt, isZstdObject, objectLength, RAW_PARTS } from './file-object.ts';
 import { FILE_HEADER_BYTES } from './file-segments.ts';
 import * as W from './slot-word.ts';
+import { isPoolOn } from './tiers.ts';
 import { zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
 
-/** Is the pool below its share? Read without the lock: a wrong guess is found out under it. */
-export function isPoolBelowShare({ words }: Node): boolean {
-  return words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] < words[L.H_POOL_FRAMES_MAX];
+/**
+ * Is the compressed tier in use, and the pool below its share? Read without the lock: a wrong guess is found out under it.
+ * A pool that is being emptied, or off, is for pages on their way to the files: nothing comes back to it.
+ */
+export function isPoolBelowShare({ words, home }: Node): boolean {
+  return isPoolOn(home) && words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] < words[L.H_POOL_FRAMES_MAX];
 }
 
 /** Is there room for one more page, without taking a frame that reclaim would want back at once? As above. */

@@ -36,13 +36,13 @@ export function poolShare(isOn: boolean, hasFile: boolean): number {
 /** After a tier came or went: the pool's share, and whether slots may exist at all. */
 export function setPoolShare(nodes: readonly Node[]): void {
   const home = nodes[0].words;
-  const isOn = Atomics.load(home, L.H_POOL_STATE) === POOL_ON;
+  const isOn = isPoolOn(home);
   const share = poolShare(isOn, hasDevice(home));
-  // Once slots were handed out they stay.
-  const hasTier = isOn || hasDevice(home) || Atomics.load(home, L.H_SLOTS_MAX) > 0;
+  const hasTier = isOn || hasDevice(home);
   for (const { words, frames, firstFree } of nodes) {
     Atomics.store(words, L.H_POOL_FRAMES_MAX, Math.floor((frames - firstFree) * share));
-    Atomics.store(words, L.H_SLOTS_MAX, hasTier ? L.SLOTS_MAX : 0);
+    // Once slots were handed out they stay.
+    if (hasTier) Atomics.compareExchange(words, L.H_SLOTS_MAX, 0, L.SLOTS_MAX);
   }
 }
 
@@ -66,11 +66,11 @@ export function deviceRoom(node: Node, device: number): number {
   return segments * SEGMENT_BYTES;
 }
 
-/** Bytes that the pool may still grow by, once `withFile` says whether files are left. */
+/** Bytes that the pool may still take, once `withFile` says whether files are left: none when it is not on. */
 export function poolRoom(node: Node, withFile: boolean): number {
   const { words } = node;
-  const isOn = Atomics.load(node.home, L.H_POOL_STATE) === POOL_ON;
-  const share = Math.floor((node.frames - node.firstFree) * poolShare(isOn, withFile));
+  if (!isPoolOn(node.home)) return 0;
+  const share = Math.floor((node.frames - node.firstFree) * poolShare(true, withFile));
   return Math.max(0, share - words[L.H_ZS_FRAMES] - words[L.H_RAW_FRAMES]) * PAGE_BYTES;
 }
 
@@ -101,7 +101,8 @@ export function canDrainPool(nodes: readonly Node[]): boolean {
   return hasDevice(nodes[0].words) && nodes.every((node) => bytesInPool(node) * 1.3 <= deviceRoom(node, -1));
 }
 
-function isPoolOn(home: Int32Array): boolean {
+/** Neither off nor being emptied. */
+export function isPoolOn(home: Int32Array): boolean {
   return Atomics.load(home, L.H_POOL_STATE) === POOL_ON;
 }
 

@@ -9,11 +9,14 @@ import { formatBuddy } from '../page-alloc/buddy.ts';
 import { watermarksFor } from '../page-alloc/watermarks.ts';
 import { formatGroups } from '../reclaim/group-table.ts';
 import { ringEntriesFor } from '../swap/ring.ts';
+import { POOL_OFF, POOL_ON } from '../swap/tiers.ts';
 import { attachThread, reserveAreas } from './thread-slot.ts';
 
 export interface InstanceShape {
   /** Swap slots may exist: some tier is configured. */
   readonly hasSwap: boolean;
+  /** The compressed tier is on. Default: as `hasSwap`. */
+  readonly hasPool?: boolean;
   /** Share of a node's frames the compressed pool may fill before it is demoted, 0…1. */
   readonly poolShare: number;
   /** kswapd threads, 0 or 1. */
@@ -52,6 +55,7 @@ export function formatInstance(
     node.kernel.crc32cInit(L.CRC_TABLE_AT * 4);
     formatBuddy(node);
   }
+  nodes[0].words[L.H_POOL_STATE] = (shape.hasPool ?? shape.hasSwap) ? POOL_ON : POOL_OFF;
   formatGroups(nodes[0]);
   reserveAreas(nodes, shape.areas);
   return nodes;

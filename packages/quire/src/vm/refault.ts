@@ -3,7 +3,8 @@
  * with what each tier could hold:
  *
  *   less than 1/64 of memory                          the page comes into memory, and keeps its slot as clean copy
- *   less than the compressed tier's share of memory   a page on file goes to the compressed tier, as it is (swap/promoter.ts)
+ *   less than the compressed tier's share of memory   a page on file goes to the compressed tier, as it is (swap/promoter.ts);
+ *                                                     into memory when that tier is being emptied, or off
  *   more, or never touched before                     it is read where it lies
  */
 import * as L from '../arena/layout.ts';
@@ -13,6 +14,7 @@ import type { SlotIndex } from '../base/units.ts';
 import { advanceAge, ageBucket, isRefaultClose, isRefaultWithin, shadowByteAt } from '../reclaim/working-set.ts';
 import { hasPoolRoom } from '../swap/pool-store.ts';
 import { promoteObject } from '../swap/promoter.ts';
+import { isPoolOn } from '../swap/tiers.ts';
 
 /** Outcomes of a touch. */
 export const TOUCH_FAR = 0;
@@ -45,12 +47,19 @@ function touchOf(node: Node, slot: number, isOnFile: boolean, mayComeIn: boolean
   const shadow = node.bytes[at];
   advanceAge(node);
   node.bytes[at] = bucket;
-  if (mayComeIn && isRefaultClose(bucket, shadow) && node.words[L.H_FREE_FRAMES] > node.words[L.H_WMARK_MIN]) {
-    node.counters[C.workingset_refault_anon]++;
-    return TOUCH_MEMORY;
-  }
+  if (isRefaultClose(bucket, shadow) && mayComeIn && hasFrame(node)) return noteRefault(node);
   if (!isOnFile || !isRefaultWithin(node, bucket, shadow, node.words[L.H_POOL_FRAMES_MAX])) return TOUCH_FAR;
-  return hasPoolRoom(node) ? TOUCH_POOL : TOUCH_FAR;
+  if (isPoolOn(node.home)) return hasPoolRoom(node) ? TOUCH_POOL : TOUCH_FAR;
+  return mayComeIn && hasFrame(node) ? noteRefault(node) : TOUCH_FAR;
+}
+
+function hasFrame({ words }: Node): boolean {
+  return words[L.H_FREE_FRAMES] > words[L.H_WMARK_MIN];
+}
+
+function noteRefault({ counters }: Node): number {
+  counters[C.workingset_refault_anon]++;
+  return TOUCH_MEMORY;
 }
 
 /**
