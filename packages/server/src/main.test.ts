@@ -105,6 +105,10 @@ describe('quire-server', () => {
     await fails(t, ['--budget', '1mb', '--port', '0'], /budget/);
   });
 
+  it('says in one line that the file tier is larger than it can be', async (t) => {
+    await fails(t, ['--swap-size', '65gb', '--port', '0', '--budget', '32mb'], /file tier must be at most 64 GiB/);
+  });
+
   it('says in one line that the swap file cannot be made', async (t) => {
     await fails(t, ['--swap-file', '/nonexistent/folder/file', '--port', '0', '--budget', '32mb'], /swap|file|path/);
   });

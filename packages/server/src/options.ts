@@ -31,7 +31,7 @@ export const HELP = `Usage: quire-server [--flag value]...
   --port N                port to listen on (6379; 0 = any free one)
   --bind ADDR [ADDR...]   addresses (127.0.0.1); others than loopback need --requirepass
   --budget SIZE           everything held in memory: 512MiB, 2gb, 40% of what the container allows (256MiB)
-  --swap-size SIZE        file tier below the compressed one (four times the budget; 0 = none)
+  --swap-size SIZE        file tier below the compressed one (four times the budget; 0 = none; at most 64 GiB for each 4 of budget)
   --swap-file PATH        a new file, or a folder, for it (the system's folder for temporary files); unlinked at once
   --threads N             compressing threads (auto = cores - 1, at most 4; 0 = none)
   --databases N           numbered databases (16)

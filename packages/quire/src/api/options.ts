@@ -35,8 +35,8 @@ export interface FileTierOptions extends CodecOptions {
    */
   readonly path?: string;
   /**
-   * Bytes, or '8GiB'; default four times the budget. At most 64 GiB for each 4 GiB of budget, over all files: a
-   * larger one is cut to what is left of that.
+   * Bytes, or '8GiB'. At most 64 GiB for each 4 GiB of budget, over all files; each counts in whole 256 MiB. Default: four times
+   * the budget, or what is left of that.
    */
   readonly size?: number | string;
   /**
@@ -83,6 +83,8 @@ export interface QuireOptions {
 export interface ResolvedFileTier {
   readonly path: string;
   readonly bytes: number;
+  /** Nobody asked for just so much: it may be less. */
+  readonly isDefaultSize: boolean;
   /** Undefined: after all those that are there. */
   readonly priority: number | undefined;
 }
@@ -189,7 +191,12 @@ function resolveFileTier(tier: FileTierOptions, budgetBytes: number): ResolvedFi
   const bytes = tier.size === undefined ? budgetBytes * 4 : parseBytes(tier.size);
   if (bytes === undefined) throw invalidArg('size', "a number of bytes, or text like '8GiB'", tier.size);
   if (bytes < MIB) throw outOfRange('size', 'at least 1 MiB', bytes);
-  return { path: tier.path ?? tmpdir(), bytes, priority: resolvePriority(tier.priority) };
+  return {
+    path: tier.path ?? tmpdir(),
+    bytes,
+    isDefaultSize: tier.size === undefined,
+    priority: resolvePriority(tier.priority),
+  };
 }
 
 function resolvePriority(priority: unknown): number | undefined {

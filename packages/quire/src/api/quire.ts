@@ -341,7 +341,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   /**
    * Adds a tier while the instance runs, as swapon(8): a file, or the compressed tier when that is off. Resolves with its
    * name, which `swapoff` and `stats().tiers` know it by. For the thread that opened the instance; the others use the
-   * tier from then on. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE (eight files are in use), ERR_QUIRE_IO (the file
+   * tier from then on. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE (eight files are in use, or too large a size), ERR_QUIRE_IO (the file
    * cannot be made), ERR_QUIRE_UNSUPPORTED (an attached thread, `virtual: false`, a codec that this Node does not have, another
    * codec for the compressed tier than it was opened with).
    */

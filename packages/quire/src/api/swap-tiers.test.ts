@@ -292,6 +292,32 @@ describe('tiers', () => {
     assert.equal(tier(quire, 'file1').state, 'on');
   });
 
+  it('a size beyond what slots can name is refused; a default one takes what is left', async () => {
+    const gib = 2 ** 30;
+    const large: TierOptions[] = [{ tier: 'compressed' }, file(64 * gib + 2 * MIB)];
+    await assert.rejects(open(0, large), (error: Error) => {
+      assert.match(error.message, /size of the file tier must be at most 64 GiB: .* received 68721573888/);
+      return code('ERR_QUIRE_RANGE')(error);
+    });
+    await assert.rejects(open(0, [file(40 * gib), file(40 * gib)]), code('ERR_QUIRE_RANGE'), 'taken together');
+    await using quire = await open(0, [file(64 * gib - 256 * MIB)]);
+    const descriptors = swapDescriptors();
+    await assert.rejects(quire.swapon(file(257 * MIB)), code('ERR_QUIRE_RANGE'));
+    assert.equal(swapDescriptors(), descriptors, 'its file is closed');
+    assert.equal(quire.stats().file_bytes_max, 64 * gib - 256 * MIB);
+    await quire.swapon(file(200 * MIB));
+    await assert.rejects(quire.swapon({ tier: 'file', path: folder }), /no room for one more/);
+    await quire.swapoff('file2');
+    assert.equal(await quire.swapon({ tier: 'file', path: folder }), 'file3');
+    assert.equal(tier(quire, 'file3').size, 64 * MIB, 'four times the budget');
+    await using other = await Quire.open({
+      budget: 128 * MIB,
+      threads: 0,
+      swap: [file(64 * gib - 256 * MIB), { tier: 'file', path: folder }],
+    });
+    assert.equal(tier(other, 'file2').size, 256 * MIB, 'half of the default');
+  });
+
   it('attached threads use tiers, and leave them to the owner', async () => {
     await using quire = await open(2, [{ tier: 'compressed' }, file(64 * MIB)]);
     await using other = Quire.attach(quire.handle);

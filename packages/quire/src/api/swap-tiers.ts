@@ -1,10 +1,11 @@
 /** The tiers of an instance as its owner has them: files opened, added, emptied, closed. */
 import * as L from '../arena/layout.ts';
-import { invalidArg, QuireError } from '../base/errors.ts';
+import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { formatBytes } from '../base/units.ts';
 import { closeSwapFile, emptySwapFile, isUnused, openSwapFile, retireDescriptor } from '../daemons/file-device.ts';
 import { Kswapoff } from '../daemons/kswapoff.ts';
 import { DRAIN_NO_ROOM, forgetDevice, isDrained, removeDevice, startDrain, stopDrain } from '../swap/drainer.ts';
-import { addDevice, DEVICE_RETIRED, deviceAt, deviceState, NO_DEVICE } from '../swap/file-devices.ts';
+import { addDevice, bytesForDevice, DEVICE_RETIRED, deviceAt, deviceState, NO_DEVICE } from '../swap/file-devices.ts';
 import { endPoolDrain, isPoolDrained, isPoolDrainStuck, startPool, startPoolDrain } from '../swap/pool-drain.ts';
 import { canDrainDevice, canDrainPool, devicesInUse, pagesInPool, setPoolShare, tierName } from '../swap/tiers.ts';
 import type { Memory } from '../vm/memory.ts';
@@ -84,9 +85,11 @@ export class SwapTiers {
     this.checkOpen = checkOpen;
   }
 
-  /** Takes an open file into use. Returns its name. Throws ERR_QUIRE_RANGE when there is no number left for it. */
+  /** Takes an open file into use. Returns its name. Throws ERR_QUIRE_RANGE when there are no numbers left for it, or too few. */
   add(file: OpenedFile): string {
     this.closeRetired();
+    const bytesMax = bytesForDevice(this.memory.nodes);
+    if (!file.isDefaultSize && bytesMax > 0 && file.bytes > bytesMax) throw tooLarge(file.bytes, bytesMax);
     const device = addDevice(this.memory.nodes, file.fd, file.bytes, file.priority ?? this.nextPriority);
     if (device === NO_DEVICE)
       throw new QuireError(
@@ -292,6 +295,11 @@ class Progress {
 
 function sum({ nodes }: Memory, at: number): number {
   return nodes.reduce((total, { words }) => total + words[at], 0);
+}
+
+function tooLarge(bytes: number, bytesMax: number): QuireError {
+  const most = `at most ${formatBytes(bytesMax)}: file tiers have 64 GiB for each 4 GiB of budget, taken together`;
+  return outOfRange('size of the file tier', most, bytes);
 }
 
 function noRoom(name: string): QuireError {

@@ -119,6 +119,12 @@ export function addDevice(nodes: readonly Node[], descriptor: number, bytes: num
   return device;
 }
 
+/** Most bytes that one more device can have, over all nodes: what the numbers of segments that are left can name. */
+export function bytesForDevice(nodes: readonly Node[]): number {
+  const chunks = nodes.reduce((least, node) => Math.min(least, countUnowned(node)), L.FILE_CHUNKS);
+  return chunks * CHUNK_SEGMENTS * SEGMENT_BYTES * nodes.length;
+}
+
 function dealChunksLocked(node: Node, device: number, segments: number): void {
   const { words } = node;
   let left = segments;
