@@ -3,6 +3,7 @@ export type { FileFlags } from './api/file-flags.ts';
 export type { FileOptions } from './api/file-options.ts';
 export type { ReadOptions, SpanOptions } from './api/file-span.ts';
 export type { Group, GroupOptions, GroupStats } from './api/group.ts';
+export type { ByteMapOptions, MapOptions } from './api/map-options.ts';
 export {
   allowedBytes,
   type CompressedTierOptions,
@@ -11,7 +12,7 @@ export {
   type TierOptions,
 } from './api/options.ts';
 export type { PressureEvent, PressureTrigger, QuireEvents } from './api/pressure-watch.ts';
-export { type MapOptions, Quire, type QuireHandle, type RegionOptions } from './api/quire.ts';
+export { Quire, type QuireHandle, type RegionOptions } from './api/quire.ts';
 export { type FilePin, type LineOptions, QuireFile } from './api/quire-file.ts';
 export { type CloneOptions, Region, type RegionPin } from './api/region.ts';
 export type { QuireStats, TierStats } from './api/stats.ts';

@@ -39,7 +39,8 @@ export function checkName(what: string, name: unknown, bytesMax = NAME_BYTES_MAX
   return name;
 }
 
-/** Name of a group; the default group's when none is given. */
+/** Name of a group; the default group's when none is given. '' is none, and names no group either. */
 export function checkGroupName(name: unknown): string {
+  if (name === '') throw invalidArg('group', 'a name of at least one character', name);
   return checkName('group', name ?? DEFAULT_GROUP_NAME, GROUP_NAME_BYTES_MAX);
 }

@@ -1,11 +1,15 @@
 /** Every public call with arguments it must refuse: the documented code, thrown or rejected, and nothing changed. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import type { QuireErrorCode } from '../base/errors.ts';
 import { parseBytes } from '../base/units.ts';
 import type { QuireOptions } from './options.ts';
 import { Quire, type QuireHandle, type RegionOptions } from './quire.ts';
-import { type BadCall, expectAll, NOT_INTEGERS } from './testing/expect-code.ts';
+import type { QuireFile } from './quire-file.ts';
+import { type BadCall, expectAll, NOT_INTEGERS, withCode } from './testing/expect-code.ts';
 
 const MIB = 2 ** 20;
 const INVALID = 'ERR_QUIRE_INVALID_ARG';
@@ -270,6 +274,109 @@ describe('bad input', () => {
     ]);
     assert.equal(opened.size, 0);
     assert.ok(opened.isValid());
+  });
+});
+
+/** Each kind of option object, whose every member is right, with one more. */
+function unknownOptions(quire: Quire, file: QuireFile): [string, (more: object) => unknown][] {
+  const budget = '8MiB';
+  const region = quire.region({ size: MIB });
+  const map = quire.map();
+  const group = quire.group('g');
+  const buffer = new Uint8Array(8);
+  const open = (options: object) => Quire.open({ budget, threads: 0, ...options });
+  return [
+    ['options has no option', (more) => open(more)],
+    ['files has no option', (more) => open({ files: { ...more } })],
+    ['pressure[] has no option', (more) => open({ pressure: [{ kind: 'some', stallMs: 1, windowMs: 500, ...more }] })],
+    ['compressed tier has no option', (more) => open({ swap: [{ tier: 'compressed', codec: 'lz4', ...more }] })],
+    ['file tier has no option', (more) => open({ swap: [{ tier: 'file', size: '1MiB', ...more }] })],
+    ['file tier has no option', (more) => quire.swapon({ tier: 'file', size: '1MiB', ...more })],
+    ['options has no option', (more) => quire.swapoff('compressed', more)],
+    ['options has no option', (more) => quire.region({ size: MIB, ...more })],
+    ['options has no option', (more) => region.clone({ name: 'c', ...more })],
+    ['options has no option', (more) => quire.map({ value: 'bytes', ...more })],
+    ['options has no option', (more) => quire.byteMap({ name: 'b', ...more })],
+    ['options has no option', (more) => map.set('k', buffer, { ttlMs: 5, ...more })],
+    ['options has no option', (more) => map.setAsync('k', buffer, more)],
+    ['options has no option', (more) => quire.group('g', { limit: MIB, ...more })],
+    ['options has no option', (more) => group.setLimit({ limit: MIB, ...more })],
+    ['options has no option', (more) => quire.openFile('/dev/null', 'r', { mode: 0o600, ...more })],
+    ['options has no option', (more) => file.read({ buffer, position: 0, ...more })],
+    ['options has no option', (more) => file.readSync(buffer, { offset: 1, ...more })],
+    ['options has no option', (more) => file.write(buffer, { offset: 1, ...more })],
+    ['options has no option', (more) => file.readFile({ encoding: 'utf8', ...more })],
+    ['options has no option', (more) => file.readLines({ start: 0, ...more })],
+    ['options has no option', (more) => file.stat({ bigint: true, ...more })],
+  ];
+}
+
+describe('an option that nobody knows', () => {
+  it('is refused, by name, beside those there are, in every call that takes options', async () => {
+    await using quire = await openSmall();
+    const folder = mkdtempSync(join(tmpdir(), 'quire-options-'));
+    try {
+      const file = await quire.openFile(join(folder, 'f'), 'w+');
+      const before = quire.stats();
+      for (const [text, call] of unknownOptions(quire, file)) {
+        for (const name of ['budgt', 'toString', '__proto_', '']) {
+          const isRefused = (error: Error): boolean => {
+            assert.ok(error.message.startsWith(`${text} '${name}', only `), `${error.message} of ${call}`);
+            return withCode(INVALID)(error);
+          };
+          await assert.rejects(async () => call({ [name]: 1 }), isRefused, `${call}`);
+        }
+      }
+      assert.deepEqual(quire.stats().tiers, before.tiers);
+      assert.equal(quire.stats().swap_slots_used, 0);
+      await file.close();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('is told beside all that are known', async () => {
+    const known = 'budget, swap, threads, files, compaction, pressure, virtual, reclaim';
+    await assert.rejects(Quire.open(wrong({ budgt: 1 })), { message: `options has no option 'budgt', only ${known}` });
+  });
+
+  it('what has all of its names is taken', async () => {
+    await using quire = await openSmall({
+      swap: [{ tier: 'compressed', codec: 'lz4', incompressible: 'keep' }],
+      files: { dirtyRatio: 20, dirtyBackgroundRatio: 10, dirtyExpireMs: 5, dirtyWritebackMs: 5, readaheadBytes: 0 },
+      pressure: [{ kind: 'some', stallMs: 1, windowMs: 500 }],
+      compaction: 'stocked',
+      virtual: true,
+      reclaim: 's3-fifo',
+    });
+    const region = quire.region({ size: MIB, name: 'r', group: 'g', access: 'auto' });
+    region.clone({ name: 'c', group: 'h' }).close();
+    quire.map({ name: 'm', group: 'g', value: 'utf8', ttlMs: 5, maxBytes: MIB, dispose: () => {}, now: Date.now });
+    quire.byteMap({ name: 'b', group: 'g', maxBytes: MIB, countsUses: false, random: Math.random, seed: 5 });
+    quire.group('g', { limit: MIB, swapLimit: 0 }).setLimit({});
+  });
+});
+
+describe('a group without a name', () => {
+  it('is none: not made, and nothing is charged to it', async () => {
+    await using quire = await openSmall();
+    const region = quire.region({ size: MIB });
+    const message = "group must be a name of at least one character, received ''";
+    for (const call of [
+      () => quire.group(''),
+      () => quire.region({ size: MIB, group: '' }),
+      () => region.clone({ group: '' }),
+      () => quire.map({ group: '' }),
+      () => quire.byteMap({ group: '' }),
+    ])
+      assert.throws(call, { code: INVALID, message }, `${call}`);
+    await assert.rejects(quire.openFile('/dev/null', 'r', { group: '' }), { code: INVALID, message });
+    await expectAll([
+      { what: 'no name at all', call: () => quire.group(wrong(undefined)), code: INVALID },
+      { what: 'null', call: () => quire.group(wrong(null)), code: INVALID },
+      { what: 'a name too long', call: () => quire.group('x'.repeat(32)), code: RANGE },
+    ]);
+    assert.deepEqual(Object.keys(quire.stats().groups), ['default']);
   });
 });
 

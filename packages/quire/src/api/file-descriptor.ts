@@ -3,6 +3,7 @@ import { type BigIntStats, fstat, type Stats } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import { checkGroupName } from './arguments.ts';
 import type { Descriptors } from './descriptors.ts';
 import { fileError, isSystemError } from './file-error.ts';
@@ -17,6 +18,8 @@ export interface OpenFileOptions {
    */
   readonly group?: string;
 }
+
+const OPEN_FILE_OPTIONS: OptionNames<OpenFileOptions> = { mode: true, group: true };
 
 const MODE_DEFAULT = 0o666;
 const MODE_MAX = 0o7777;
@@ -38,10 +41,8 @@ export function openRequest(path: unknown, flags: unknown, options: unknown): Op
     throw invalidArg('path', 'a string, a Buffer or a file URL', path);
   }
   const access = accessFor(flags);
-  if (options !== undefined && (typeof options !== 'object' || options === null)) {
-    throw invalidArg('options', 'an object', options);
-  }
-  const { mode = MODE_DEFAULT, group } = (options ?? {}) as OpenFileOptions;
+  const checked = options === undefined ? {} : checkOptions<OpenFileOptions>('options', options, OPEN_FILE_OPTIONS);
+  const { mode = MODE_DEFAULT, group } = checked;
   if (!Number.isInteger(mode)) throw invalidArg('mode', 'an integer', mode);
   if (mode < 0 || mode > MODE_MAX) throw outOfRange('mode', `0…0o${MODE_MAX.toString(8)}`, mode);
   const plain = path instanceof URL ? plainPath(path) : typeof path === 'string' ? path : Buffer.from(path);

@@ -1,5 +1,6 @@
 /** The options of `Quire.open` that are about files, checked once. Names and defaults are those of Linux' vm sysctls. */
 import { invalidArg, outOfRange } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import { MIB, parseBytes } from '../base/units.ts';
 import { COMPACTION_POLICIES, type CompactionPolicy } from '../compaction/policy.ts';
 import { DIRTY_LIMITS_DEFAULT } from '../page-cache/dirty-limits.ts';
@@ -28,15 +29,21 @@ export interface ResolvedFileOptions {
   readonly readaheadBytes: number;
 }
 
+const FILE_OPTIONS: OptionNames<FileOptions> = {
+  dirtyRatio: true,
+  dirtyBackgroundRatio: true,
+  dirtyExpireMs: true,
+  dirtyWritebackMs: true,
+  readaheadBytes: true,
+};
+
 /** 12 days: times are kept modulo 2^31 ms, and half of that must be told from its opposite. */
 const MS_MAX = 2 ** 30;
 const READAHEAD_BYTES_MAX = 64 * MIB;
 
 /** Throws ERR_QUIRE_INVALID_ARG or ERR_QUIRE_RANGE. */
 export function resolveFileOptions(files: unknown): ResolvedFileOptions {
-  const given = files ?? {};
-  if (typeof given !== 'object' || Array.isArray(given)) throw invalidArg('files', 'an object', files);
-  const options = given as FileOptions;
+  const options = checkOptions<FileOptions>('files', files ?? {}, FILE_OPTIONS);
   const dirtyRatio = integerOf('files.dirtyRatio', options.dirtyRatio, DIRTY_LIMITS_DEFAULT.dirtyRatio, 1, 100);
   // Half of it by default, as Linux' defaults are; a ratio of 1 has none below it but 0: the flusher is always at work.
   const background = integerOf(

@@ -1,6 +1,7 @@
 /** `quire.group`: what regions, maps and files of one name take together, and how much of it they may. */
 import * as L from '../arena/layout.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import { PAGE_BYTES, parseBytes } from '../base/units.ts';
 import { DEFAULT_GROUP, groupAt } from '../reclaim/group.ts';
 import { closeGroup, openGroup, setGroupLimits, shrinkGroup } from '../vm/group-limit.ts';
@@ -15,6 +16,8 @@ export interface GroupOptions {
   /** Most bytes of pages swapped out, counted before compression; 0: none may go. As `limit`. */
   readonly swapLimit?: number | string;
 }
+
+const GROUP_OPTIONS: OptionNames<GroupOptions> = { limit: true, swapLimit: true };
 
 export interface GroupStats {
   /** Pages in memory, those on their way out too, of regions, maps and files; and the most that they ever were. */
@@ -146,8 +149,7 @@ interface Limits {
 }
 
 function limitsOf(options: unknown, budgetBytes: number): Limits {
-  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
-  const { limit, swapLimit } = options as GroupOptions;
+  const { limit, swapLimit } = checkOptions<GroupOptions>('options', options, GROUP_OPTIONS);
   return {
     pages: pagesOf('limit', limit, LIMIT_BYTES_MIN, budgetBytes),
     swapPages: pagesOf('swapLimit', swapLimit, 0, budgetBytes),

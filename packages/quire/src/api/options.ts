@@ -2,6 +2,7 @@
 import { availableParallelism, tmpdir, totalmem } from 'node:os';
 import { DEVICES_MAX } from '../arena/layout.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import { formatBytes, MIB, parseBytes } from '../base/units.ts';
 import type { CompactionPolicy } from '../compaction/policy.ts';
 import { RECLAIM_POLICIES, type ReclaimPolicyName } from '../reclaim/policy.ts';
@@ -101,6 +102,31 @@ export interface ResolvedOptions extends Codecs {
   readonly reclaim: ReclaimPolicyName;
 }
 
+const QUIRE_OPTIONS: OptionNames<QuireOptions> = {
+  budget: true,
+  swap: true,
+  threads: true,
+  files: true,
+  compaction: true,
+  pressure: true,
+  virtual: true,
+  reclaim: true,
+};
+const COMPRESSED_OPTIONS: OptionNames<CompressedTierOptions> = {
+  tier: true,
+  codec: true,
+  level: true,
+  incompressible: true,
+};
+const FILE_TIER_OPTIONS: OptionNames<FileTierOptions> = {
+  tier: true,
+  path: true,
+  size: true,
+  priority: true,
+  codec: true,
+  level: true,
+};
+
 /** Static tables, a few thread areas and a working set: less than this holds nothing useful. */
 export const BUDGET_BYTES_MIN = 8 * MIB;
 export const BUDGET_BYTES_MAX = 2 ** 37;
@@ -116,7 +142,7 @@ export function allowedBytes(): number {
 
 /** Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE or ERR_QUIRE_UNSUPPORTED. */
 export function resolveOptions(options: QuireOptions): ResolvedOptions {
-  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
+  checkOptions('options', options, QUIRE_OPTIONS);
   const budgetBytes = resolveBudget(options.budget);
   const tiers = resolveTiers(options.swap, budgetBytes);
   return {
@@ -179,10 +205,12 @@ function resolveTiers(swap: unknown, budgetBytes: number): ResolvedTiers {
 /** Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE or ERR_QUIRE_UNSUPPORTED. */
 export function resolveTier(tier: TierOptions, budgetBytes: number): 'compressed' | ResolvedFileTier {
   if (typeof tier !== 'object' || tier === null) throw invalidArg('tier', 'a tier object', tier);
+  if (tier.tier !== 'compressed' && tier.tier !== 'file')
+    throw invalidArg('tier', "'compressed' or 'file'", (tier as { tier: unknown }).tier);
+  if (tier.tier === 'compressed') checkOptions<CompressedTierOptions>('compressed tier', tier, COMPRESSED_OPTIONS);
+  else checkOptions<FileTierOptions>('file tier', tier, FILE_TIER_OPTIONS);
   checkCodec(tier);
-  if (tier.tier === 'file') return resolveFileTier(tier, budgetBytes);
-  if (tier.tier !== 'compressed') throw invalidArg('tier', "'compressed' or 'file'", (tier as { tier: unknown }).tier);
-  return 'compressed';
+  return tier.tier === 'file' ? resolveFileTier(tier, budgetBytes) : 'compressed';
 }
 
 function resolveFileTier(tier: FileTierOptions, budgetBytes: number): ResolvedFileTier {

@@ -5,6 +5,7 @@
  */
 import type { EventEmitter } from 'node:events';
 import { invalidArg, outOfRange } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import type { Pressure, StallMeter } from '../reclaim/pressure.ts';
 
 export interface PressureTrigger {
@@ -28,6 +29,8 @@ export interface QuireEvents {
   pressure: [PressureEvent];
 }
 
+const TRIGGER_OPTIONS: OptionNames<PressureTrigger> = { kind: true, stallMs: true, windowMs: true };
+
 /** The example of the kernel's own document for `some`: 150 ms in a second; and half of it for `full`. */
 export const TRIGGERS_DEFAULT: readonly PressureTrigger[] = [
   { kind: 'some', stallMs: 150, windowMs: 1000 },
@@ -44,10 +47,9 @@ const SAMPLE_MS = 2000;
 export function resolveTriggers(triggers: unknown): readonly PressureTrigger[] {
   if (triggers === undefined) return TRIGGERS_DEFAULT;
   if (!Array.isArray(triggers)) throw invalidArg('pressure', 'an array of triggers', triggers);
-  for (const trigger of triggers as Partial<PressureTrigger>[]) {
-    const kind = trigger?.kind;
+  for (const trigger of triggers as unknown[]) {
+    const { kind, stallMs, windowMs } = checkOptions<Partial<PressureTrigger>>('pressure[]', trigger, TRIGGER_OPTIONS);
     if (kind !== 'some' && kind !== 'full') throw invalidArg('pressure[].kind', "'some' or 'full'", kind);
-    const { stallMs, windowMs } = trigger;
     if (typeof windowMs !== 'number') throw invalidArg('pressure[].windowMs', 'a number', windowMs);
     if (typeof stallMs !== 'number') throw invalidArg('pressure[].stallMs', 'a number', stallMs);
     if (!(windowMs >= WINDOW_MS_MIN && windowMs <= WINDOW_MS_MAX))

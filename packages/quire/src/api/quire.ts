@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { threadId } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import { CHUNK_BYTES, PAGE_BYTES, parseBytes } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { setCompaction } from '../compaction/policy.ts';
@@ -13,8 +14,7 @@ import { nodeZstd } from '../daemons/node-zstd.ts';
 import { InlineRunner } from '../daemons/runner.ts';
 import { type FileRole, WorkerPool } from '../daemons/worker-pool.ts';
 import type { PageMap } from '../map/page-map.ts';
-import type { PageMapOptions } from '../map/page-map-options.ts';
-import type { MapKey, QuireMap, QuireMapOptions } from '../map/quire-map.ts';
+import type { MapKey, QuireMap } from '../map/quire-map.ts';
 import { setDirtyLimits } from '../page-cache/dirty-limits.ts';
 import { attachFiles } from '../page-cache/dirty-throttle.ts';
 import type { LeftDescriptors } from '../page-cache/inode.ts';
@@ -46,7 +46,8 @@ import { type OpenFileOptions, openRequest } from './file-descriptor.ts';
 import type { FileFlags } from './file-flags.ts';
 import { FileHost } from './file-host.ts';
 import { checkSwapLimits, Group, type GroupOptions } from './group.ts';
-import { type MapPlace, openByteMap, openMap } from './map-opener.ts';
+import { openByteMap, openMap } from './map-opener.ts';
+import { type ByteMapOptions, type MapOptions, resolveByteMapOptions, resolveMapOptions } from './map-options.ts';
 import { areasFor, makeMemories, viewHandle } from './node-memories.ts';
 import { daemonThreads, type QuireOptions, type ResolvedOptions, resolveOptions, type TierOptions } from './options.ts';
 import { type PressureTrigger, PressureWatch, type QuireEvents, stallClockUs } from './pressure-watch.ts';
@@ -83,7 +84,7 @@ export interface RegionOptions {
   /** Threads that open the same name share the region. Default: a region of its own. At most 120 bytes of UTF-8. */
   readonly name?: string;
   /**
-   * Group that the region's memory is charged to (`quire.group`). Default 'default'. At most 31 bytes of UTF-8. A region
+   * Group that the region's memory is charged to (`quire.group`). Default 'default'. 1 to 31 bytes of UTF-8. A region
    * that is there keeps its own.
    */
   readonly group?: string;
@@ -94,6 +95,8 @@ export interface RegionOptions {
    */
   readonly access?: Access;
 }
+
+const REGION_OPTIONS: OptionNames<RegionOptions> = { size: true, name: true, group: true, access: true };
 
 /** Started with the first file. */
 const FILE_DAEMONS: readonly FileRole[] = ['flusher', 'kcompactd'];
@@ -236,7 +239,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    */
   region(options: RegionOptions): Region {
     this.checkOpen();
-    if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
+    checkOptions<RegionOptions>('options', options, REGION_OPTIONS);
     const size = parseBytes(options.size);
     if (size === undefined) throw invalidArg('size', "a number of bytes, or text like '10GiB'", options.size);
     if (size > REGION_BYTES_MAX) throw outOfRange('size', `at most ${REGION_BYTES_MAX}`, size);
@@ -261,7 +264,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    */
   map<K extends MapKey = string, V = Uint8Array>(options: MapOptions<K, V> = {}): QuireMap<K, V> {
     this.checkOpen();
-    const map = openMap<K, V>(this.memory, threadId, this.checkMapOptions(options), (closed) =>
+    const map = openMap<K, V>(this.memory, threadId, resolveMapOptions<K, V>(options), (closed) =>
       this.children.delete(closed),
     );
     this.children.add(map);
@@ -282,28 +285,13 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   }
 
   /** The map at the level of bytes, for layers that bring their own encoding (the server). */
-  byteMap(
-    options: { readonly name?: string; readonly group?: string } & PageMapOptions = {},
-  ): PageMap & { close(): void } {
+  byteMap(options: ByteMapOptions = {}): PageMap & { close(): void } {
     this.checkOpen();
-    const map = openByteMap(
-      this.memory,
-      threadId,
-      { ...options, name: checkName('name', options.name ?? ''), group: checkGroupName(options.group) },
-      (closed) => this.children.delete(closed),
+    const map = openByteMap(this.memory, threadId, resolveByteMapOptions(options), (closed) =>
+      this.children.delete(closed),
     );
     this.children.add(map);
     return map;
-  }
-
-  private checkMapOptions<K extends MapKey, V>(options: MapOptions<K, V>): QuireMapOptions<K, V> & MapPlace {
-    if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
-    const { maxBytes, name, group, ...rest } = options;
-    const checked = { ...rest, name: checkName('name', name ?? ''), group: checkGroupName(group) };
-    if (maxBytes === undefined) return checked;
-    const bytes = parseBytes(maxBytes);
-    if (bytes === undefined) throw invalidArg('maxBytes', "a number of bytes, or text like '4GiB'", maxBytes);
-    return { ...checked, maxBytes: bytes };
   }
 
   /**
@@ -324,12 +312,12 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
 
   /**
    * The group of this name, for its figures and limits; regions, maps and files name their group when they are made. A name
-   * of at most 31 bytes of UTF-8. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_OUT_OF_MEMORY (64 groups),
+   * of 1 to 31 bytes of UTF-8. Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE, ERR_QUIRE_OUT_OF_MEMORY (64 groups),
    * ERR_QUIRE_UNSUPPORTED (`swapLimit` with `virtual: false`).
    */
   group(name: string, options: GroupOptions = {}): Group {
     this.checkOpen();
-    const checked = checkName('group', name, L.GROUP_NAME_BYTES_MAX);
+    const checked = checkGroupName(checkName('group', name));
     if (options?.swapLimit !== undefined) checkSwapLimits(this.memory);
     const group = new Group(this.memory, checked, options, this.sharedHandle.budgetBytes, (closed) =>
       this.children.delete(closed),
@@ -480,13 +468,6 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     if (this.closing !== undefined) throw new QuireError('ERR_QUIRE_CLOSED', 'the instance is closed');
     this.memory.checkAlive();
   }
-}
-
-export interface MapOptions<K extends MapKey, V> extends Omit<QuireMapOptions<K, V>, 'maxBytes'> {
-  /** Bytes or '4GiB'. */
-  readonly maxBytes?: number | string;
-  /** Group that the map's memory is charged to, as of a region. */
-  readonly group?: string;
 }
 
 interface OwnedParts {

@@ -1,5 +1,6 @@
 /** Region: the public face of a sparse, swappable byte space. */
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { prefetchAsync, readAsync } from '../vm/async-read.ts';
 import type { Memory } from '../vm/memory.ts';
@@ -22,9 +23,11 @@ export interface RegionPin extends Disposable {
 export interface CloneOptions {
   /** Name under which other threads open the clone. Default: a region of its own. At most 120 bytes of UTF-8. */
   readonly name?: string;
-  /** Name under which the clone's memory is accounted. Default: that of the region. At most 31 bytes of UTF-8. */
+  /** Name under which the clone's memory is accounted. Default: that of the region. 1 to 31 bytes of UTF-8. */
   readonly group?: string;
 }
+
+const CLONE_OPTIONS: OptionNames<CloneOptions> = { name: true, group: true };
 
 export interface RegionOwner {
   readonly memory: Memory;
@@ -145,9 +148,9 @@ export class Region implements Disposable {
    */
   clone(options: CloneOptions = {}): Region {
     this.checkOpen();
-    if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
+    const checked = checkOptions<CloneOptions>('options', options, CLONE_OPTIONS);
     try {
-      return this.owner.clone(this, options);
+      return this.owner.clone(this, checked);
     } catch (error) {
       throw this.owner.memory.latch(error);
     }

@@ -1,6 +1,7 @@
 /** The tiers of an instance as its owner has them: files opened, added, emptied, closed. */
 import * as L from '../arena/layout.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import { formatBytes } from '../base/units.ts';
 import { closeSwapFile, emptySwapFile, isUnused, openSwapFile, retireDescriptor } from '../daemons/file-device.ts';
 import { Kswapoff } from '../daemons/kswapoff.ts';
@@ -26,6 +27,8 @@ export interface SwapoffOptions {
   /** Called now and then, and once at the end. What it throws ends the call as aborting does. */
   readonly onProgress?: (progress: SwapoffProgress) => void;
 }
+
+const SWAPOFF_OPTIONS: OptionNames<SwapoffOptions> = { signal: true, onProgress: true };
 
 /** A swap file that is open but not in use yet. */
 export interface OpenedFile extends ResolvedFileTier {
@@ -311,10 +314,10 @@ function pause(ms: number): Promise<void> {
 }
 
 function checkSwapoff(options: unknown): SwapoffOptions {
-  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
-  const { signal, onProgress } = options as Record<string, unknown>;
+  const checked = checkOptions<SwapoffOptions>('options', options, SWAPOFF_OPTIONS);
+  const { signal, onProgress }: Record<string, unknown> = { ...checked };
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalidArg('signal', 'an AbortSignal', signal);
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw invalidArg('onProgress', 'a function', onProgress);
-  return options as SwapoffOptions;
+  return checked;
 }

@@ -1,4 +1,5 @@
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
+import { checkOptions, type OptionNames } from '../base/options.ts';
 import { KeyCodec } from './key-codec.ts';
 import type { DisposeBytes, DisposeReason } from './map-core.ts';
 import type { PageMap } from './page-map.ts';
@@ -28,6 +29,8 @@ export interface SetOptions {
   readonly ttlMs?: number;
 }
 
+const SET_OPTIONS: OptionNames<SetOptions> = { ttlMs: true };
+
 /**
  * The Map of Quire: Map's methods over bytes in page spaces. Keys may be mixed. Values returned are fresh copies.
  * Iteration reads one bucket at a time and survives changes, also by other threads: an entry that is there all the
@@ -48,7 +51,7 @@ export class QuireMap<K extends MapKey = string, V = Uint8Array> implements Iter
   private isClosed = false;
 
   private constructor(open: OpenPageMap, options: QuireMapOptions<K, V>, onClose: (() => void) | undefined) {
-    checkOptions(options);
+    checkMapOptions(options);
     this.name = options.name ?? 'map';
     this.codec = valueCodec<V>(options.value ?? 'bytes');
     this.ttlMs = options.ttlMs ?? Number.POSITIVE_INFINITY;
@@ -219,7 +222,7 @@ export class QuireMap<K extends MapKey = string, V = Uint8Array> implements Iter
 /** Makes the PageMap of a QuireMap. */
 export type OpenPageMap = (options: Pick<PageMapOptions, 'maxBytes' | 'countsUses' | 'now' | 'dispose'>) => PageMap;
 
-function checkOptions(options: {
+function checkMapOptions(options: {
   name?: unknown;
   ttlMs?: unknown;
   maxBytes?: unknown;
@@ -239,8 +242,7 @@ function checkOptions(options: {
 /** The ttl an options object names, undefined when it names none. */
 function checkTtl(options: { ttlMs?: unknown } | undefined): number | undefined {
   if (options === undefined) return undefined;
-  if (typeof options !== 'object' || options === null) throw invalidArg('options', 'an object', options);
-  const { ttlMs } = options;
+  const { ttlMs }: { ttlMs?: unknown } = checkOptions<SetOptions>('options', options, SET_OPTIONS);
   if (ttlMs === undefined) return undefined;
   if (typeof ttlMs !== 'number' || Number.isNaN(ttlMs)) throw invalidArg('ttlMs', 'a number of milliseconds', ttlMs);
   if (ttlMs <= 0) throw outOfRange('ttlMs', 'above 0', ttlMs);
