@@ -8,7 +8,6 @@ import type { QuireErrorCode } from '../base/errors.ts';
 import { parseBytes } from '../base/units.ts';
 import type { QuireOptions } from './options.ts';
 import { Quire, type QuireHandle, type RegionOptions } from './quire.ts';
-import type { QuireFile } from './quire-file.ts';
 import { type BadCall, expectAll, NOT_INTEGERS, withCode } from './testing/expect-code.ts';
 
 const MIB = 2 ** 20;
@@ -278,7 +277,7 @@ describe('bad input', () => {
 });
 
 /** Each kind of option object, whose every member is right, with one more. */
-function unknownOptions(quire: Quire, file: QuireFile): [string, (more: object) => unknown][] {
+function unknownOptions(quire: Quire): [string, (more: object) => unknown][] {
   const budget = '8MiB';
   const region = quire.region({ size: MIB });
   const map = quire.map();
@@ -302,33 +301,39 @@ function unknownOptions(quire: Quire, file: QuireFile): [string, (more: object) 
     ['options has no option', (more) => quire.group('g', { limit: MIB, ...more })],
     ['options has no option', (more) => group.setLimit({ limit: MIB, ...more })],
     ['options has no option', (more) => quire.openFile('/dev/null', 'r', { mode: 0o600, ...more })],
-    ['options has no option', (more) => file.read({ buffer, position: 0, ...more })],
-    ['options has no option', (more) => file.readSync(buffer, { offset: 1, ...more })],
-    ['options has no option', (more) => file.write(buffer, { offset: 1, ...more })],
-    ['options has no option', (more) => file.readFile({ encoding: 'utf8', ...more })],
-    ['options has no option', (more) => file.readLines({ start: 0, ...more })],
-    ['options has no option', (more) => file.stat({ bigint: true, ...more })],
   ];
 }
 
 describe('an option that nobody knows', () => {
   it('is refused, by name, beside those there are, in every call that takes options', async () => {
     await using quire = await openSmall();
+    const before = quire.stats();
+    for (const [text, call] of unknownOptions(quire)) {
+      for (const name of ['budgt', 'toString', '__proto_', '']) {
+        const isRefused = (error: Error): boolean => {
+          assert.ok(error.message.startsWith(`${text} '${name}', only `), `${error.message} of ${call}`);
+          return withCode(INVALID)(error);
+        };
+        await assert.rejects(async () => call({ [name]: 1 }), isRefused, `${call}`);
+      }
+    }
+    assert.deepEqual(quire.stats().tiers, before.tiers);
+    assert.equal(quire.stats().swap_slots_used, 0);
+  });
+
+  it('is left alone by the methods of a handle, as by those of Node', async () => {
+    await using quire = await openSmall();
     const folder = mkdtempSync(join(tmpdir(), 'quire-options-'));
     try {
       const file = await quire.openFile(join(folder, 'f'), 'w+');
-      const before = quire.stats();
-      for (const [text, call] of unknownOptions(quire, file)) {
-        for (const name of ['budgt', 'toString', '__proto_', '']) {
-          const isRefused = (error: Error): boolean => {
-            assert.ok(error.message.startsWith(`${text} '${name}', only `), `${error.message} of ${call}`);
-            return withCode(INVALID)(error);
-          };
-          await assert.rejects(async () => call({ [name]: 1 }), isRefused, `${call}`);
-        }
-      }
-      assert.deepEqual(quire.stats().tiers, before.tiers);
-      assert.equal(quire.stats().swap_slots_used, 0);
+      const other = { flag: 'r', highWaterMark: 64 };
+      assert.equal((await file.write(Buffer.from('line'), { position: 0, ...other })).bytesWritten, 4);
+      assert.equal((await file.read({ buffer: Buffer.alloc(8), position: 0, ...other })).bytesRead, 4);
+      assert.equal(await file.readFile({ encoding: 'utf8', ...other }), 'line');
+      const lines: string[] = [];
+      for await (const line of file.readLines({ start: 0, ...other })) lines.push(line);
+      assert.deepEqual(lines, ['line']);
+      assert.equal((await file.stat({ bigint: true, ...other })).size, 4n);
       await file.close();
     } finally {
       rmSync(folder, { recursive: true });

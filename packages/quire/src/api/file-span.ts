@@ -8,7 +8,6 @@
  * neither absent nor a number of the right kind is ERR_QUIRE_INVALID_ARG.
  */
 import { invalidArg, outOfRange } from '../base/errors.ts';
-import { checkOptions, type OptionNames } from '../base/options.ts';
 
 /** Position of a span without one: the handle's own. */
 export const OWN_POSITION = -1;
@@ -35,9 +34,6 @@ export interface ReadOptions<T extends NodeJS.ArrayBufferView = Buffer> extends 
   readonly buffer?: T;
 }
 
-/** `buffer` too: a read that has it there passes the object on as it is. */
-const READ_OPTIONS: OptionNames<ReadOptions> = { buffer: true, offset: true, length: true, position: true };
-
 /** Of a read without a buffer, as Node's. */
 const BUFFER_BYTES_DEFAULT = 16_384;
 
@@ -63,7 +59,7 @@ export function fillSpan(
   }
   const bytes = bytesOf('buffer', buffer);
   if (typeof offsetOrOptions === 'object' && offsetOrOptions !== null) {
-    const options: SpanOptions = checkOptions<ReadOptions>('options', offsetOrOptions, READ_OPTIONS);
+    const options = offsetOrOptions as SpanOptions;
     fillRange(span, bytes, options.offset, options.length, options.position);
   } else fillRange(span, bytes, offsetOrOptions, length, position);
 }

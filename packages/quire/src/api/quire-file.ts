@@ -1,7 +1,6 @@
 /** QuireFile: a file behind the page cache, with the methods of Node's FileHandle and their synchronous twins. */
 import type { BigIntStats, Stats } from 'node:fs';
 import { outOfRange } from '../base/errors.ts';
-import { checkOptions, type OptionNames } from '../base/options.ts';
 import { REGION_BYTES_MAX } from '../vm/region-table.ts';
 import { checkSpan } from './arguments.ts';
 import { isOfSystem } from './file-async.ts';
@@ -41,10 +40,6 @@ export interface LineOptions {
   /** Byte after the last one. Default: the end of the file. */
   readonly end?: number;
 }
-
-const LINE_OPTIONS: OptionNames<LineOptions> = { start: true, end: true };
-const READ_FILE_OPTIONS = { encoding: true } as const;
-const STAT_OPTIONS = { bigint: true } as const;
 
 /** What a handle asks of the instance and the system (api/file-opener.ts). */
 export interface FileOwner {
@@ -229,9 +224,7 @@ export class QuireFile implements AsyncDisposable {
   async readFile(
     options?: { readonly encoding?: BufferEncoding | null } | BufferEncoding | null,
   ): Promise<Buffer | string> {
-    const named = typeof options === 'string' ? { encoding: options } : (options ?? {});
-    const encoding =
-      checkOptions<{ encoding?: BufferEncoding | null }>('options', named, READ_FILE_OPTIONS).encoding ?? undefined;
+    const encoding = typeof options === 'string' ? options : (options?.encoding ?? undefined);
     if (encoding !== undefined) encodeText('', encoding);
     this.file.checkReads();
     const bytes = await this.file.run('read', OWN_POSITION, () => this.file.readRest());
@@ -259,9 +252,8 @@ export class QuireFile implements AsyncDisposable {
    * position and does not close the handle.
    */
   readLines(options: LineOptions = {}): AsyncGenerator<string, void, undefined> {
-    const { start: from, end: to } = checkOptions<LineOptions>('options', options, LINE_OPTIONS);
-    const start = checkCount('start', from ?? 0);
-    const end = to === undefined ? Number.POSITIVE_INFINITY : checkCount('end', to);
+    const start = checkCount('start', options.start ?? 0);
+    const end = options.end === undefined ? Number.POSITIVE_INFINITY : checkCount('end', options.end);
     this.file.checkReads();
     const readAt = (target: Uint8Array, position: number): Promise<number> => {
       this.file.checkReads();
@@ -313,8 +305,7 @@ export class QuireFile implements AsyncDisposable {
   async stat(options: { readonly bigint: true }): Promise<BigIntStats>;
   async stat(options?: { readonly bigint?: boolean }): Promise<Stats | BigIntStats> {
     this.file.checkOpen();
-    const { bigint } = checkOptions<{ bigint?: boolean }>('options', options ?? {}, STAT_OPTIONS);
-    return this.file.run('stat', 0, () => this.owner.stat(this.file, bigint === true));
+    return this.file.run('stat', 0, () => this.owner.stat(this.file, options?.bigint === true));
   }
 
   /**
