@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
+import type { Quire } from 'quire';
 import { describeTiers, QuireStore } from './quire-store.ts';
 import { Server, type ServerOptions } from './server.ts';
 import { TestClient } from './testing/test-client.ts';
@@ -78,6 +79,38 @@ describe('QuireStore', () => {
     const reply = (await client.call('SET', 'k'.repeat(70_000), 'v')) as { error: string };
     assert.match(reply.error, /^ERR set: key length .*ERR_QUIRE_RANGE/);
     assert.equal(await client.call('PING'), 'PONG');
+  });
+
+  it('tells in INFO of stalls as the kernel does, and of the tiers there are', async (t) => {
+    const client = await serve(t, 4 * BUDGET);
+    for (let i = 0; i < 600; i++) await client.call('SET', `k${i}`, randomBytes(60_000));
+    const info = String(await client.call('INFO', 'quire'));
+    for (const kind of ['some', 'full'])
+      assert.match(
+        info,
+        new RegExp(`^psi_${kind}:avg10=\\d+\\.\\d\\d,avg60=\\d+\\.\\d\\d,avg300=\\d+\\.\\d\\d,total=\\d+\\r$`, 'm'),
+      );
+    assert.ok(Number(/psi_some:.*total=(\d+)/.exec(info)?.[1]) > 0, 'one thread, no daemons: it reclaims for itself');
+    assert.match(info, /^tier_compressed:state=on,size=\d+,used=\d+,live=\d+,pages=\d+\r$/m);
+    assert.match(
+      info,
+      new RegExp(`^tier_file1:state=on,size=${4 * BUDGET},used=\\d+,live=\\d+,pages=[1-9]\\d*,priority=-1\\r$`, 'm'),
+    );
+    assert.match(String(await client.call('MEMORY', 'MALLOC-STATS')), /^tier_compressed: state=on/m);
+  });
+
+  it('tells of tiers that come and go', async () => {
+    const store = await QuireStore.open({ budget: BUDGET, swapSize: 4 * BUDGET, swapFile: undefined, threads: 0 });
+    const { quire } = store as unknown as { quire: Quire };
+    const tiers = () => Object.keys(store.stats()).filter((name) => name.startsWith('tier_'));
+    assert.deepEqual(tiers(), ['tier_compressed', 'tier_file1']);
+    await quire.swapon({ tier: 'file', size: BUDGET, priority: 7 });
+    assert.deepEqual(tiers(), ['tier_compressed', 'tier_file2', 'tier_file1']);
+    await quire.swapoff('file1');
+    await quire.swapoff('compressed');
+    assert.deepEqual(tiers(), ['tier_compressed', 'tier_file2']);
+    assert.match(String(store.stats()['tier_compressed']), /^state=off,/);
+    await store.close();
   });
 
   it('describes its tiers', () => {

@@ -1,5 +1,13 @@
 /** The server's store on Quire: one instance, one byte map a database, made when the database is first used. */
-import { type ByteMap, formatBytes, Quire, type QuireOptions, type TierOptions } from 'quire';
+import {
+  type ByteMap,
+  formatBytes,
+  type PressureLine,
+  Quire,
+  type QuireOptions,
+  type TierOptions,
+  type TierStats,
+} from 'quire';
 import type { Store } from './store.ts';
 
 export interface QuireStoreOptions {
@@ -53,19 +61,38 @@ export class QuireStore implements Store {
     return this.quire.stats().used_bytes;
   }
 
-  /** The instance's gauges and counters that are single numbers, the pages of each group, and stalls in microseconds. */
-  stats(): Record<string, number> {
+  /**
+   * The instance's gauges and counters that are single numbers, the pages of each group, a line for each tier that is there now,
+   * and stalls as /proc/pressure/memory has them: per cent with two decimals, whole microseconds.
+   */
+  stats(): Record<string, number | string> {
     const stats = this.quire.stats();
     const numbers = Object.entries(stats).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
     const groups = Object.entries(stats.groups).map(([name, pages]) => [`group_pages_${name}`, pages]);
+    const tiers = stats.tiers.map((tier) => [`tier_${tier.name}`, tierLine(tier)]);
     const { some, full } = stats.pressure;
-    const pressure = { psi_some_avg10: some.avg10, psi_some_us: some.totalUs, psi_full_us: full.totalUs };
-    return { ...(Object.fromEntries([...numbers, ...groups]) as Record<string, number>), ...pressure };
+    return Object.fromEntries([
+      ...numbers,
+      ...groups,
+      ...tiers,
+      ['psi_some', psiLine(some)],
+      ['psi_full', psiLine(full)],
+    ]);
   }
 
   close(): Promise<void> {
     return this.quire.close();
   }
+}
+
+function tierLine({ state, size, used, live, pages, priority }: TierStats): string {
+  const rank = priority === undefined ? '' : `,priority=${priority}`;
+  return `state=${state},size=${size},used=${used},live=${live},pages=${pages}${rank}`;
+}
+
+function psiLine({ avg10, avg60, avg300, totalUs }: PressureLine): string {
+  const [ten, sixty, threeHundred] = [avg10, avg60, avg300].map((share) => share.toFixed(2));
+  return `avg10=${ten},avg60=${sixty},avg300=${threeHundred},total=${Math.floor(totalUs)}`;
 }
 
 /** 'compressed (lz4), file of 1 GiB in /tmp (unlinked)'. */

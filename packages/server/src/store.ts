@@ -10,7 +10,7 @@ export interface Store {
   readonly budget: number;
   /** Memory of the store's own to read into and write from, faster than any other; undefined when it has none to spare. */
   ioBuffer?(bytes: number): Uint8Array | undefined;
-  /** Counters for INFO's `quire` section. */
-  stats(): Record<string, number>;
+  /** Counters for INFO's `quire` section, and lines of several figures. */
+  stats(): Record<string, number | string>;
   close(): Promise<void>;
 }

@@ -78,7 +78,10 @@ export interface TierStats {
   /** Of files, in the thread that opened the instance. */
   readonly path?: string;
   readonly priority?: number;
-  /** Bytes it may take, and has taken: frames of the pool, segments of a file. */
+  /**
+   * Bytes it may take, and has taken: frames of the pool, segments of a file. Of a compressed tier that is off: those of pages
+   * that pass through it on their way to the files, 0 when there are none.
+   */
   readonly size: number;
   readonly used: number;
   /** Bytes of these that belong to pages: compressed bytes of the pool, about as many of a file. */

@@ -184,7 +184,14 @@ describe('tiers', () => {
         assert.throws(() => {
           for (let page = 0; page < PAGES; page++) region.write(page * PAGE_BYTES, pageOf(page));
         }, code('ERR_QUIRE_OUT_OF_MEMORY'));
+        const none = quire.stats().tiers;
+        assert.deepEqual(
+          none.map(({ name, state, size, used, live, pages }) => [name, state, size, used, live, pages]),
+          [['compressed', 'off', 0, 0, 0, 0]],
+        );
         await quire.swapon(file(64 * MIB));
+        const { state, size } = tier(quire, 'compressed');
+        assert.ok(state === 'off' && size > 0 && size < MIB, `a write buffer before the file, of ${size}`);
         for (let page = 0; page < PAGES; page++) region.write(page * PAGE_BYTES, pageOf(page));
         assertPages(region);
       });

@@ -22,15 +22,15 @@ export const POOL_DRAINING = 2;
 
 /**
  * Share of a node's frames that the pool may take. With a file behind it, it leaves room for a working set; alone it may
- * take nearly everything; when it is off, it is only a write buffer.
+ * take nearly everything; when it is off, it is only a write buffer before the files, and nothing without them.
  */
 const POOL_SHARE_ALONE = 1;
 const POOL_SHARE_BEFORE_FILE = 0.8;
 const POOL_SHARE_BUFFER = 0.05;
 
 export function poolShare(isOn: boolean, hasFile: boolean): number {
-  if (!isOn) return POOL_SHARE_BUFFER;
-  return hasFile ? POOL_SHARE_BEFORE_FILE : POOL_SHARE_ALONE;
+  if (!hasFile) return isOn ? POOL_SHARE_ALONE : 0;
+  return isOn ? POOL_SHARE_BEFORE_FILE : POOL_SHARE_BUFFER;
 }
 
 /** After a tier came or went: the pool's share, and whether slots may exist at all. */
