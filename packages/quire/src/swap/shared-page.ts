@@ -41,15 +41,18 @@ import * as W from './slot-word.ts';
 import { releaseStorageLocked } from './storage.ts';
 import { NO_SLOT, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 
+/** No slot's number, nor NO_SLOT. */
+export const PINNED = -2;
+
 /**
  * The mapped page leaves the page table, so that other entries can name its slot too; its entry does already. It stays in
- * memory, unless it was idle and had a clean copy. NO_SLOT, with nothing changed, when it is pinned or no slot is to be
- * had.
+ * memory, unless it was idle and had a clean copy. With nothing changed: PINNED, or NO_SLOT when none is to be had. A pin may
+ * be a writer's that is about to look whether it pinned the right page, and gone at once: nobody can tell by the count.
  */
-export function shareMappedLocked(node: Node, pteAt: number, pfn: Pfn): SlotIndex {
+export function shareMappedLocked(node: Node, pteAt: number, pfn: Pfn): SlotIndex | typeof PINNED {
   const { words } = node;
   assert(words[pteAt] === pteFromFrame(pfn) && words[node.ownerAt + pfn] === pteAt, 'entry maps the frame', pteAt, pfn);
-  if (!freezeLocked(node, pfn)) return NO_SLOT;
+  if (!freezeLocked(node, pfn)) return PINNED;
   let slot = (words[node.slotAt + pfn] - 1) as SlotIndex;
   if (slot !== NO_SLOT) {
     const word = slotWordLocked(node, slot) & ~W.SLOT_CACHED;

@@ -236,6 +236,40 @@ describe('a clone', () => {
     unpinRange(instance.memory, held);
   });
 
+  it('of a page whose pin is gone in a moment shares it, and asks for no memory', () => {
+    write(2, 3);
+    clone(); // there are tables for slots now
+    write(0, 1);
+    const { node } = instance;
+    const pinAt = node.pinAt + frameFromPte(entry(space, 0));
+    Atomics.add(node.words, pinAt, 1); // tryPin of a writer that finds that the entry moved
+    const { compareExchange } = Atomics;
+    let seen = 0;
+    const minBefore = node.words[L.H_WMARK_MIN];
+    Atomics.compareExchange = ((...args: Parameters<typeof compareExchange>) => {
+      const was = compareExchange(...args);
+      if (args[1] === pinAt && seen++ === 0) {
+        Atomics.sub(node.words, pinAt, 1);
+        node.words[L.H_WMARK_MIN] = node.words[L.H_FREE_FRAMES]; // no frame for a copy
+      }
+      return was;
+    }) as typeof compareExchange;
+    let made: RegionSpace;
+    try {
+      made = clone();
+    } finally {
+      Atomics.compareExchange = compareExchange;
+      node.words[L.H_WMARK_MIN] = minBefore;
+    }
+    assert.equal(seen, 2);
+    assert.equal(counted('clone_copies'), 0);
+    assert.equal(counted('pgscan_direct'), 0, 'nothing is wanting');
+    for (const page of [0, 2]) {
+      assert.equal(slotOf(made, page), slotOf(space, page));
+      assertPage(made, page, makePage(page + 1));
+    }
+  });
+
   it('of a clone, closed in any order', () => {
     for (let page = 0; page < 30; page++) write(page, page);
     const orders = [

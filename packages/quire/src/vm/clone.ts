@@ -22,7 +22,7 @@ import { GFP_USER } from '../page-alloc/gfp.ts';
 import { ensureLeafLocked, findLeaf, isFile, nextLeafChunk, regionAt } from '../page-table/page-table.ts';
 import { allocPageLocked, groupOfRegion, hasSwapRoom, OVER_LIMIT } from '../reclaim/group.ts';
 import { lruAddLocked } from '../reclaim/lru.ts';
-import { shareMappedLocked } from '../swap/shared-page.ts';
+import { PINNED, shareMappedLocked } from '../swap/shared-page.ts';
 import { dupSlotLocked } from '../swap/slot-count.ts';
 import * as W from '../swap/slot-word.ts';
 import { NO_SLOT, slotWordLocked } from '../swap/swap-table.ts';
@@ -34,6 +34,8 @@ import { closeRegion, nameRegion, openRegion } from './region-table.ts';
 
 /** Pages in one hold of the lock: some 6 µs when all are resident. */
 const CLONE_BATCH = 32;
+/** Some 100 ns: as long as a writer needs to see that it pinned a frame of another page. */
+const FREEZE_TRIES = 4;
 /** Frames asked of reclaim when a table, a count or a copy found none: a leaf and the directories above it. */
 const FRAMES_WANTED = 4;
 /** Others may take what was reclaimed for us; this often in a row is not bad luck. */
@@ -116,9 +118,10 @@ function clonePageLocked(node: Node, clone: number, from: WordIndex, to: WordInd
   if (words[from] === PTE_NONE) return CLONED;
   if (isPresent(words[from])) {
     const pfn = frameFromPte(words[from]);
-    if (shareMappedLocked(node, from, pfn) === NO_SLOT) {
-      return mustCopyLocked(node, pfn) ? copyPageLocked(node, clone, pfn, to) : NO_MEMORY;
-    }
+    const shared = shareLocked(node, from, pfn);
+    if (shared === PINNED || (shared === NO_SLOT && !mayGetSlotLocked(node, pfn)))
+      return copyPageLocked(node, clone, pfn, to);
+    if (shared === NO_SLOT) return NO_MEMORY;
   }
   const slot = slotFromPte(words[from]);
   if (!dupSlotLocked(node, slot, GFP_USER)) return NO_MEMORY;
@@ -128,11 +131,22 @@ function clonePageLocked(node: Node, clone: number, from: WordIndex, to: WordInd
   return CLONED;
 }
 
-/** It is pinned, or there will be no slot, however much memory there is. Else only memory for slots is missing. */
-function mustCopyLocked(node: Node, pfn: Pfn): boolean {
-  const isPinned = Atomics.load(node.words, node.pinAt + pfn) > 0;
-  if (isPinned || node.words[L.H_SLOTS_USED] + node.words[L.H_SLOTS_BAD] >= node.words[L.H_SLOTS_MAX]) return true;
-  return !hasSwapRoom(node, groupOf(node, pfn));
+/**
+ * As `shareMappedLocked`. A pin that is gone in a moment is waited for, since sharing costs no frame and a copy does; one that
+ * stays, if only because its thread is off the processor, costs a copy, which is right in any case.
+ */
+function shareLocked(node: Node, from: WordIndex, pfn: Pfn): number {
+  for (let attempt = 1; attempt < FREEZE_TRIES; attempt++) {
+    const shared = shareMappedLocked(node, from, pfn);
+    if (shared !== PINNED) return shared;
+  }
+  return shareMappedLocked(node, from, pfn);
+}
+
+/** Once there is memory for its tables. Else there will be no slot, however much memory there is. */
+function mayGetSlotLocked(node: Node, pfn: Pfn): boolean {
+  const { words } = node;
+  return words[L.H_SLOTS_USED] + words[L.H_SLOTS_BAD] < words[L.H_SLOTS_MAX] && hasSwapRoom(node, groupOf(node, pfn));
 }
 
 /** A page in flight is no longer its one entry's: who rescues it could not know whose it is. */
