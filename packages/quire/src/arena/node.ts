@@ -52,6 +52,9 @@ export interface FileAhead {
   objectBytes: number;
   /** No read may wait for the device: an async call is at work. */
   noWait: boolean;
+  /** Segment that the cleaner would have had to read meanwhile; one that it may read now, as it was fetched. −1: none. */
+  cleanWanted: number;
+  cleanReady: number;
   /** Outcome of the last touch (vm/refault.ts); of the touch of `touchSlot` that is being tried again, −1 none. */
   touch: number;
   touchSlot: number;
@@ -92,6 +95,8 @@ function createFileAhead(): FileAhead {
     object: -1,
     objectBytes: 0,
     noWait: false,
+    cleanWanted: -1,
+    cleanReady: -1,
     touch: 0,
     touchSlot: -1,
     touchSequence: 0,

@@ -9,6 +9,7 @@
  * can be woken without the others; the flusher sleeps on its wake word (flusher.ts).
  */
 import * as L from '../arena/layout.ts';
+import type { FileAhead } from '../arena/node.ts';
 import type { Memory } from '../vm/memory.ts';
 import type { Daemon } from './daemon.ts';
 import { Flusher } from './flusher.ts';
@@ -32,9 +33,11 @@ export class InlineRunner {
   private readonly flusher: Flusher;
   private readonly compactors: Kcompactd[];
   private readonly trimmer: Ktrim;
+  private readonly ahead: FileAhead;
 
   constructor(memory: Memory) {
     this.flusher = new Flusher(memory);
+    this.ahead = memory.nodes[0].ahead;
     this.trimmer = new Ktrim(memory);
     this.compactors = memory.nodes.map((node) => new Kcompactd(node));
     this.daemons = memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer));
@@ -49,7 +52,12 @@ export class InlineRunner {
     }
     if (Atomics.load(this.words[0], L.H_KCOMPACTDS) === 0) this.compact();
     if (Atomics.load(this.words[0], L.H_FLUSHER_WAKE) !== 0) this.flusher.step();
-    if (Atomics.load(this.words[0], L.H_TRIM_WANTED) !== 0) this.trimmer.step();
+    if (Atomics.load(this.words[0], L.H_TRIM_WANTED) !== 0 && !this.isInAsyncCall()) this.trimmer.step();
+  }
+
+  /** One that must not wait for the device (vm/no-wait.ts): the trimmer reads what it moves. It is asked again by a later poll. */
+  private isInAsyncCall(): boolean {
+    return this.ahead.noWait;
   }
 
   /** Between two polls nothing is held: the program may end without another one. */

@@ -1,7 +1,7 @@
 /**
  * The cleaner of the file tier: empties the segment with the fewest live objects by copying those to the head of the
  * log (Rosenblum & Ousterhout 1991), in pieces of one staging buffer (swap/file-mover.ts). Runs as the node's demoter
- * (H_DEMOTE_BUSY).
+ * (H_DEMOTE_BUSY). Reads the device, and waits for it: where no thread runs that may, the segment is fetched first.
  */
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
@@ -36,9 +36,23 @@ export class FileCleaner {
     this.mover = new FileMover(node, device, false);
   }
 
-  /** Empties one segment. False when there is none worth it, another thread is demoting, or the device failed. */
+  /**
+   * Empties one segment. False when there is none worth it, another thread is demoting, or the device failed; also, in an async
+   * call, which must not wait for the device, before the segment was fetched (vm/no-wait.ts).
+   */
   clean(): boolean {
-    return this.cleanOne(() => this.pickAgainLocked());
+    return this.cleanOne(() => this.pickFetchedLocked());
+  }
+
+  private pickFetchedLocked(): number {
+    const { ahead } = this.node;
+    const ready = ahead.cleanReady;
+    ahead.cleanReady = -1;
+    if (ready >= 0 && this.isCleanable(ready)) return ready;
+    const segment = this.pickAgainLocked();
+    if (!ahead.noWait) return segment;
+    ahead.cleanWanted = segment;
+    return -1;
   }
 
   /**
@@ -47,6 +61,7 @@ export class FileCleaner {
    */
   cleanSparse(device: number): boolean {
     const { node } = this;
+    if (node.ahead.noWait) return false;
     node.lock();
     const last = this.isSparse(device) ? F.lastUsedSegment(node, device) : -1;
     const isMovable = last >= 0 && F.lowestFreeLocked(node, device) < last;

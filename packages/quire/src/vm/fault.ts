@@ -58,7 +58,7 @@ import { entryWordLocked, NO_SLOT, sequenceAt, setSlotWordLocked, slotWordLocked
 import { isReadInSequence } from './access.ts';
 import { makeGroupRoom, needGroupRoom } from './group-limit.ts';
 import type { Memory } from './memory.ts';
-import { READ_OK, READ_RETRY, readError } from './read-outcome.ts';
+import { passOnCleaning, READ_OK, READ_RETRY, readError, WouldClean } from './read-outcome.ts';
 import { readStorage } from './swap-in.ts';
 import { dropEmptyLeaf } from './unmap.ts';
 
@@ -88,7 +88,7 @@ export function faultWrite(
     return faultWriteLoop(memory, n, region, chunk, page, filler);
   } catch (error) {
     // Undone without a trace: the leaf may have been made for this page.
-    if (error instanceof QuireError) dropEmptyLeaf(memory.nodes[n], region, chunk);
+    if (error instanceof QuireError || error instanceof WouldClean) dropEmptyLeaf(memory.nodes[n], region, chunk);
     throw error;
   }
 }
@@ -419,6 +419,7 @@ function countSwapIn(node: Node, word: number): void {
 /** Direct reclaim, or the error that says all is full. */
 export function needMemory(memory: Memory, n: number, frames: number): void {
   if (reclaimDirect(memory.reclaimers[n], frames)) return;
+  passOnCleaning([memory.nodes[n]]);
   memory.nodes[n].counters[C.swap_full]++;
   if (!memory.hasSwap)
     throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the budget is used up and no swap tier was configured');

@@ -9,6 +9,7 @@ import { groupAt, hasSwapRoom } from '../reclaim/group.ts';
 import { enterGroupLocked, groupName, leaveGroupLocked, NO_GROUP_SLOT } from '../reclaim/group-table.ts';
 import { reclaimGroup } from '../swap/group-reclaim.ts';
 import type { Memory } from './memory.ts';
+import { passOnCleaning } from './read-outcome.ts';
 
 /** Each is some hundreds of MiB: more than any node has. */
 const SHRINK_TURNS_MAX = 1000;
@@ -22,6 +23,7 @@ export function makeGroupRoom(memory: Memory, group: number, pages: number): boo
 /** As `makeGroupRoom`. Throws ERR_QUIRE_OUT_OF_MEMORY when none of its own can go. */
 export function needGroupRoom(memory: Memory, group: number, pages: number): void {
   if (makeGroupRoom(memory, group, pages)) return;
+  passOnCleaning(memory.nodes);
   throw groupFull(memory, group);
 }
 

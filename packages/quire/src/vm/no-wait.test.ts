@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as L from '../arena/layout.ts';
-import { PAGE_BYTES } from '../base/units.ts';
+import { MIB, PAGE_BYTES } from '../base/units.ts';
 import { Demoter } from '../swap/demoter.ts';
 import {
   assertPages,
@@ -15,6 +15,7 @@ import {
   PAGES,
   pageOf,
   placeOf,
+  readPage,
 } from '../testing/file-tier-scene.ts';
 import { MemoryDevice } from '../testing/memory-device.ts';
 import { makePage } from '../testing/page-data.ts';
@@ -23,15 +24,32 @@ import { prefetchAsync, readAsync } from './async-read.ts';
 import { withoutWaiting } from './no-wait.ts';
 import { pinRange, unpinRange } from './pin-range.ts';
 
-/** Blocking reads are counted while `mayBlock` is false: the thread would have waited. */
+/**
+ * Blocking reads are counted while `mayBlock` is false: the thread would have waited, but for what was read without blocking and
+ * is in the system's cache since.
+ */
 class SlowDevice extends MemoryDevice {
   mayBlock = true;
+  cachesReads = false;
   blocked = 0;
+  private readonly fetched = new Set<number>();
 
   override read(offset: number, target: Uint8Array, start: number, length: number): number {
-    if (!this.mayBlock) this.blocked++;
+    const isCached = chunksOf(offset, length).every((chunk) => this.fetched.has(chunk));
+    if (!this.mayBlock && !(this.cachesReads && isCached)) this.blocked++;
     return super.read(offset, target, start, length);
   }
+
+  override readAsync(offset: number, target: Uint8Array, start: number, length: number): Promise<number> {
+    for (const chunk of chunksOf(offset, length)) this.fetched.add(chunk);
+    return super.readAsync(offset, target, start, length);
+  }
+}
+
+/** Pieces of 256 bytes that the range touches. */
+function chunksOf(offset: number, length: number): number[] {
+  const first = Math.floor(offset / 256);
+  return Array.from({ length: Math.ceil((offset + length) / 256) - first }, (_, i) => first + i);
 }
 
 interface SlowLoaded extends Loaded {
@@ -136,6 +154,77 @@ describe('async calls never wait for the device', () => {
       space.read(page * 3 * PAGE_BYTES, got, 0, PAGE_BYTES);
       assert.deepEqual(got, wanted);
     }
+    instance.check();
+    instance.finish();
+  });
+});
+
+/** File and memory are full, and most of what is in the file is dead: room takes cleaning, which reads. */
+function fullOfDead(): SlowLoaded & { readonly firstNew: number } {
+  const slow = new SlowDevice();
+  const loaded = load(5 * MIB, 1500, slow);
+  const { instance, space } = loaded;
+  demoteAll(loaded);
+  for (let page = 0; page < 1500; page++) if (page % 5 !== 0) space.discard(page * PAGE_BYTES, PAGE_BYTES);
+  let firstNew = 4000;
+  const { words } = instance.node;
+  while (words[L.H_FREE_FRAMES] > words[L.H_WMARK_LOW]) {
+    space.write(firstNew * PAGE_BYTES, makePage(firstNew, 'noise'), 0, PAGE_BYTES);
+    firstNew++;
+  }
+  slow.mayBlock = false;
+  slow.cachesReads = true;
+  return { ...loaded, slow, firstNew };
+}
+
+describe('async calls that need the cleaner', () => {
+  it('have the segment fetched before it reads it', async () => {
+    const loaded = fullOfDead();
+    const { instance, space, slow, firstNew } = loaded;
+    const cleaned = counted(instance, 'file_segments_cleaned');
+    let page = firstNew;
+    for (; page < firstNew + 1200 && counted(instance, 'file_segments_cleaned') < cleaned + 3; page++) {
+      const bytes = makePage(page, 'noise');
+      await withoutWaiting(instance.memory, open, () => space.write(page * PAGE_BYTES, bytes, 0, PAGE_BYTES));
+    }
+    assert.ok(counted(instance, 'file_segments_cleaned') >= cleaned + 3, `${page - firstNew} pages`);
+    assert.equal(slow.blocked, 0);
+    assert.equal(counted(instance, 'swap_full'), 0, 'no try counts as a failure');
+    instance.check();
+    slow.mayBlock = true;
+    for (let old = 0; old < 1500; old += 5) assert.deepEqual(readPage(space, old), pageOf(old));
+    for (let each = 4000; each < page; each++) assert.deepEqual(readPage(space, each), makePage(each, 'noise'));
+    instance.finish();
+  });
+
+  it('fail as synchronous ones do when cleaning makes no room', async () => {
+    const { instance, space, slow, firstNew } = fullOfDead();
+    let page = firstNew;
+    const write = (): Promise<void> =>
+      withoutWaiting(instance.memory, open, () =>
+        space.write(page * PAGE_BYTES, makePage(page, 'noise'), 0, PAGE_BYTES),
+      );
+    await assert.rejects(async () => {
+      for (; page < firstNew + 4000; page++) await write();
+    }, code('ERR_QUIRE_SWAP_FULL'));
+    assert.equal(slow.blocked, 0);
+    instance.check();
+    assert.deepEqual(readPage(space, page), new Uint8Array(PAGE_BYTES), 'nothing has changed');
+    instance.finish();
+  });
+
+  it('and a device that fails: other segments are tried', async () => {
+    const { instance, space, slow, firstNew } = fullOfDead();
+    const cleaned = counted(instance, 'file_segments_cleaned');
+    slow.plan = ({ op, offset }) => (op === 'read' && offset < 2 * MIB ? { kind: 'error', code: 'EIO' } : undefined);
+    let page = firstNew;
+    for (; page < firstNew + 1200 && counted(instance, 'file_segments_cleaned') < cleaned + 3; page++) {
+      const bytes = makePage(page, 'noise');
+      await withoutWaiting(instance.memory, open, () => space.write(page * PAGE_BYTES, bytes, 0, PAGE_BYTES));
+    }
+    assert.ok(counted(instance, 'file_segments_cleaned') >= cleaned + 3);
+    assert.equal(slow.blocked, 0);
+    slow.heal();
     instance.check();
     instance.finish();
   });

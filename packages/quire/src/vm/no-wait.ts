@@ -13,6 +13,9 @@
  * fetched is looked up and fetched anew. An error of the device reaches the operation the same way, as that of the page. So
  * an async call takes the same paths as a synchronous one, faults and promotions included, and the thread never waits for a read.
  *
+ * A try that is out of memory, where the cleaner of the file tier could make room, ends the same way (WouldClean): the cleaner has to
+ * read a segment, which is fetched first. Inline daemons of such a try leave cleaning and trimming alone.
+ *
  * A try is started over from its beginning, so operations must be such that this does no harm: reads, and writes of the
  * same bytes.
  */
@@ -21,31 +24,42 @@ import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import type { Device } from '../base/port.ts';
 import { FILE_OBJECT_BYTES_MAX, storedBytes } from '../swap/file-object.ts';
-import { FILE_HEADER_BYTES, fileOffset } from '../swap/file-segments.ts';
+import { FILE_HEADER_BYTES, fileOffset, SEGMENT_BYTES, SEGMENT_GRANULES } from '../swap/file-segments.ts';
 import { countFileRead, readAheadAsync } from './file-ahead.ts';
 import type { Memory } from './memory.ts';
-import { type WantedObject, WouldWait } from './read-outcome.ts';
+import { type WantedObject, WouldClean, WouldWait } from './read-outcome.ts';
 
 /** Each page of a range may have to be fetched, and fetched again since others push it out. */
 const TRIES_MAX = 4096;
+/** Segments cleaned for one call, 64 MiB: each should free the better part of one. */
+const CLEANINGS_MAX = 256;
 
 /**
  * Runs `work` until it gets through without a read of the device. `stillOpen` throws when what it works on was closed
  * while an object was being fetched.
  */
 export async function withoutWaiting<T>(memory: Memory, stillOpen: () => void, work: () => T): Promise<T> {
+  let cleanings = 0;
   for (let attempt = 0; attempt < TRIES_MAX; attempt++) {
-    let missing: WouldWait;
+    let missing: WouldWait | WouldClean;
     setNoWait(memory, true);
     try {
       return work();
     } catch (error) {
-      if (!(error instanceof WouldWait)) throw error;
+      if (!(error instanceof WouldWait || error instanceof WouldClean)) throw error;
       missing = error;
     } finally {
       setNoWait(memory, false);
     }
     if (memory.device === undefined) break;
+    if (missing instanceof WouldClean) {
+      if (++cleanings > CLEANINGS_MAX)
+        throw new QuireError('ERR_QUIRE_SWAP_FULL', 'cleaning the file tier makes no room');
+      await fetchSegment(missing.node, memory.device, missing.segment);
+      stillOpen();
+      missing.node.ahead.cleanReady = missing.segment;
+      continue;
+    }
     const install = await fetchObject(missing.node, memory.device, missing.wanted);
     stillOpen();
     install();
@@ -55,7 +69,24 @@ export async function withoutWaiting<T>(memory: Memory, stillOpen: () => void, w
 }
 
 function setNoWait(memory: Memory, noWait: boolean): void {
-  for (const node of memory.nodes) node.ahead.noWait = noWait;
+  for (const { ahead } of memory.nodes) {
+    ahead.noWait = noWait;
+    ahead.cleanWanted = -1;
+    if (!noWait) ahead.cleanReady = -1;
+  }
+}
+
+/**
+ * What is read is not kept: the cleaner reads the segment again, as the node's demoter, whom nobody may overtake, and finds it
+ * in the system's page cache. It meets an error of the device by itself.
+ */
+async function fetchSegment(node: Node, device: Device, segment: number): Promise<void> {
+  const buffer = new Uint8Array(SEGMENT_BYTES);
+  try {
+    await device.readAsync(fileOffset(node, segment * SEGMENT_GRANULES), buffer, 0, SEGMENT_BYTES);
+  } catch {
+    // Told by the cleaner, which goes on to other segments.
+  }
 }
 
 /** The touch that found the object on file is not counted again. */

@@ -24,6 +24,30 @@ export class WouldWait extends Error {
   }
 }
 
+/** As `WouldWait`, from an operation that is out of memory: the cleaner of the file tier may make room, once it can read `segment`. */
+export class WouldClean extends Error {
+  override readonly name = 'WouldClean';
+  readonly node: Node;
+  readonly segment: number;
+
+  constructor(node: Node, segment: number) {
+    super('a segment has to be read from the file tier first');
+    this.node = node;
+    this.segment = segment;
+  }
+}
+
+/**
+ * Called where reclaim has failed, before that is counted or told: throws WouldClean when only the cleaner was wanting, in an
+ * async call.
+ */
+export function passOnCleaning(nodes: readonly Node[]): void {
+  for (const node of nodes) {
+    const { ahead } = node;
+    if (ahead.noWait && ahead.cleanWanted >= 0) throw new WouldClean(node, ahead.cleanWanted);
+  }
+}
+
 /** An object on file, as a reader found it: `sequence` is the slot's, loaded before its word. */
 export interface WantedObject {
   readonly slot: number;
