@@ -312,6 +312,10 @@ export const V_WRITTEN = 20; // objects in its segments, in use or not
 export const V_HOLD = 21;
 export const V_LIMIT = 23; // segments from this one on (+ 1) may not be opened: the file is being cut off there; 0 none
 export const V_DRAIN = 22; // how far draining is on this node: a DRAIN_ code (swap/drainer.ts)
+export const V_BAD = 24; // segments that take no more since a write to them failed (swap/bad-segments.ts)
+export const V_STREAK = 25; // writes that failed since the last that went well
+export const V_SUSPECTS = 26; // their segments + 1, as long as they are no more than SUSPECTS_MAX
+export const SUSPECTS_MAX = 4;
 
 /* Group slot, words from its base (reclaim/group.ts). Group 0 is 'default'. */
 export const G_USES = 0; // regions open under its name, and holders; 0 free

@@ -197,7 +197,11 @@ function takeChunksLocked(node: Node, device: number): void {
   const at = deviceAt(device);
   F.closeOpenLocked(node, device);
   const segments = node.home[at + L.V_SEGMENTS];
-  assert(words[at + L.V_LIVE] === 0 && words[at + L.V_FREE] === segments, 'the device is empty', device);
+  assert(
+    words[at + L.V_LIVE] === 0 && words[at + L.V_FREE] + words[at + L.V_BAD] === segments,
+    'the device is empty',
+    device,
+  );
   for (let chunk = 0; chunk < L.FILE_CHUNKS; chunk++) {
     if (deviceOfSegment(node, chunk * CHUNK_SEGMENTS) !== device) continue;
     const root = words[L.FILE_SEGMENT_ROOTS_AT + chunk];

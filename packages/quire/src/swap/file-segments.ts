@@ -4,7 +4,9 @@
  * more; the cleaner (swap/file-cleaner.ts) makes that happen. The free segment with the lowest number is taken first, so
  * that the end of the file comes free.
  *
- *   segment word   state (2 bits) | OPEN, CLOSED: live objects << 2 | objects written << 13
+ *   segment word   state (2 bits) | OPEN, CLOSED, BAD: live objects << 2 | objects written << 13
+ *
+ * A segment that does not take a write is BAD (swap/bad-segments.ts): not opened again; what it has can be read and moved.
  *
  * Segment words are in frames of 1,024, made when a segment of theirs is first used. An object begins at a granule of
  * 256 bytes:
@@ -40,6 +42,7 @@ export const RAW_OBJECT = 0x8000_0000 | 0;
 export const SPARE_SEGMENTS = 2;
 
 export const SEGMENT_FREE = 0; // its word may not even exist
+export const SEGMENT_BAD = 1;
 export const SEGMENT_OPEN = 2;
 export const SEGMENT_CLOSED = 3;
 
@@ -191,9 +194,14 @@ function ensureWords(node: Node, chunk: number): boolean {
 }
 
 function closeSegment(node: Node, segment: number): void {
+  setSegmentState(node, segment, SEGMENT_CLOSED);
+}
+
+/** CLOSED or BAD. */
+export function setSegmentState(node: Node, segment: number, state: number): void {
   const at = segmentAt(node, segment);
   const word = node.words[at];
-  node.words[at] = segmentWord(SEGMENT_CLOSED, segmentLive(word), segmentWritten(word));
+  node.words[at] = segmentWord(state, segmentLive(word), segmentWritten(word));
   freeIfEmpty(node, segment);
 }
 
@@ -209,12 +217,16 @@ function freeIfEmpty(node: Node, segment: number): void {
   const { words } = node;
   const at = segmentAt(node, segment);
   const word = words[at];
-  if (segmentState(word) !== SEGMENT_CLOSED || segmentLive(word) > 0) return;
+  if (segmentState(word) === SEGMENT_OPEN || segmentLive(word) > 0) return;
   const device = deviceAt(deviceOfSegment(node, segment));
+  words[device + L.V_WRITTEN] -= segmentWritten(word);
+  if (segmentState(word) === SEGMENT_BAD) {
+    words[at] = SEGMENT_BAD;
+    return;
+  }
   words[at] = SEGMENT_FREE;
   words[L.FILE_CHUNK_FREE_AT + (segment >> 10)]++;
   words[device + L.V_FREE]++;
-  words[device + L.V_WRITTEN] -= segmentWritten(word);
   Atomics.store(node.home, L.H_TRIM_WANTED, 1);
 }
 
@@ -224,7 +236,7 @@ export function fileBytesUsed(node: Node): number {
 }
 
 /**
- * Segments of this node that are in use, by number, from `after` on (−1 for the first): for walks of the log. −1 behind
+ * Segments of this node that are in use or bad, by number, from `after` on (−1 for the first): for walks of the log. −1 behind
  * the last. Chunks that never had a segment in use cost one load.
  */
 export function nextUsedSegment(node: Node, after: number): number {
@@ -240,14 +252,15 @@ export function nextUsedSegment(node: Node, after: number): number {
   return -1;
 }
 
-/** The segment of the device with the highest number that is in use, −1 when there is none. */
+/** The segment of the device with the highest number that is in use, −1 when there is none. An empty bad one is not. */
 export function lastUsedSegment(node: Node, device: number): number {
   const { words } = node;
   for (let chunk = L.FILE_CHUNKS - 1; chunk >= 0; chunk--) {
     const root = words[L.FILE_SEGMENT_ROOTS_AT + chunk];
     if (root === 0 || deviceOfSegment(node, chunk * CHUNK_SEGMENTS) !== device) continue;
     for (let i = CHUNK_SEGMENTS - 1; i >= 0; i--) {
-      if (words[root * PAGE_WORDS + i] !== SEGMENT_FREE) return chunk * CHUNK_SEGMENTS + i;
+      const word = words[root * PAGE_WORDS + i];
+      if (word !== SEGMENT_FREE && word !== SEGMENT_BAD) return chunk * CHUNK_SEGMENTS + i;
     }
   }
   return -1;
@@ -259,12 +272,14 @@ export function checkFileSegments(node: Node): void {
   const live = new Array<number>(L.DEVICES_MAX).fill(0);
   const written = new Array<number>(L.DEVICES_MAX).fill(0);
   const used = new Array<number>(L.DEVICES_MAX).fill(0);
+  const bad = new Array<number>(L.DEVICES_MAX).fill(0);
   for (let segment = nextUsedSegment(node, -1); segment >= 0; segment = nextUsedSegment(node, segment)) {
     const device = deviceOfSegment(node, segment);
     assert(device >= 0, 'a segment in use has a device', segment);
     live[device] += segmentLive(words[segmentAt(node, segment)]);
     written[device] += segmentWritten(words[segmentAt(node, segment)]);
     used[device]++;
+    if (segmentState(words[segmentAt(node, segment)]) === SEGMENT_BAD) bad[device]++;
   }
   let total = 0;
   for (let device = 0; device < L.DEVICES_MAX; device++) {
@@ -274,6 +289,7 @@ export function checkFileSegments(node: Node): void {
     assert(free + used[device] === size, 'segments of a device', device, size);
     assert(live[device] === words[at + L.V_LIVE], 'live objects of a device', device, live[device]);
     assert(written[device] === words[at + L.V_WRITTEN], 'objects of a device', device, written[device]);
+    assert(bad[device] === words[at + L.V_BAD], 'bad segments of a device', device, bad[device]);
     total += live[device];
   }
   assert(total === words[L.H_FILE_SLOTS], 'live objects in the files', total, words[L.H_FILE_SLOTS]);

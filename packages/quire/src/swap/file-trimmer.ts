@@ -6,7 +6,7 @@
  *
  *   1. CUTTER      by compare-and-exchange: one cut of a device at a time; the device is ON still, and stays in its place until 4
  *   2. locks       one after the other: all of the node's segments behind the limit are free → LIMIT: none may be opened
- *   3. –           ftruncate; ROWS = limit
+ *   3. –           ftruncate; ROWS = limit; bad segments behind it are free again: what comes there next is other storage
  *   4. locks       LIMIT = 0; CUTTER = 0
  *
  * A thread that dies in between leaves CUTTER behind, by which it is found (`endCuts`).
@@ -15,6 +15,7 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
+import { freeBadBehind } from './bad-segments.ts';
 import type { FileCleaner } from './file-cleaner.ts';
 import { DEVICE_BYTES, DEVICE_ON, deviceAt, deviceState, placeInDevice, SEGMENT_BYTES } from './file-devices.ts';
 import { lastUsedSegment } from './file-segments.ts';
@@ -77,6 +78,7 @@ export class FileTrimmer {
     // Nobody raises it meanwhile: that takes a segment behind the limit.
     node.counters[C.file_segments_cut] += (Atomics.load(this.home, rowsAt) - limit) * this.nodes.length;
     Atomics.store(this.home, rowsAt, limit);
+    for (const each of this.nodes) freeBadBehind(each, device, limit);
   }
 
   private rowsInUse(device: number): number {

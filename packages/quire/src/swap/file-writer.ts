@@ -1,12 +1,14 @@
 /**
  * One batch of sealed objects, from the staging buffer into the log: on the device whose turn it is, and when that one
- * fails, on the next. What failed is passed over for a while.
+ * fails, on the next. What failed is passed over for a while: the device, and the segment, if it seems to be that
+ * (swap/bad-segments.ts).
  */
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
-import { deviceOf, FILE_GRANULE_BYTES, fileOffset, holdDeviceLocked } from './file-devices.ts';
+import { isSuspected, noteFailureLocked, noteWritten } from './bad-segments.ts';
+import { deviceOf, FILE_GRANULE_BYTES, fileOffset, holdDeviceLocked, SEGMENT_GRANULES } from './file-devices.ts';
 import { commitLocked, reserveLocked } from './file-segments.ts';
 
 /** No device has room. */
@@ -28,27 +30,33 @@ export function writeBatch(node: Node, device: Device, granules: number, spare: 
     if (first < 0) return outcome;
     const number = deviceOf(node, first);
     assert(number >= 0 && (tried & (1 << number)) === 0, 'each device is tried once', number, tried);
-    const isWritten = write(node, device, first, granules * FILE_GRANULE_BYTES);
-    if (isWritten) return first;
+    const failure = write(node, device, first, granules * FILE_GRANULE_BYTES);
+    if (failure === undefined) {
+      if (isSuspected(node, number)) noteWritten(node, number);
+      return first;
+    }
     tried |= 1 << number;
     outcome = WRITE_FAILED;
     node.lock();
+    // Before the commit, which would give an empty segment back.
+    if (failure === 'EIO') noteFailureLocked(node, Math.floor(first / SEGMENT_GRANULES));
     commitLocked(node, first, 0, 0);
     holdDeviceLocked(node, number);
     node.unlock();
   }
 }
 
-function write(node: Node, device: Device, first: number, length: number): boolean {
+/** The system's code when the device refused, undefined when it did not. */
+function write(node: Node, device: Device, first: number, length: number): string | undefined {
   try {
     if (device.write(fileOffset(node, first), node.bytes, node.stagingByte, length) !== length) {
       throw new RangeError('short write');
     }
-  } catch {
+  } catch (error) {
     node.counters[C.file_write_errors]++;
-    return false;
+    return String((error as NodeJS.ErrnoException).code);
   }
   node.counters[C.file_writes]++;
   node.counters[C.file_bytes_written] += length;
-  return true;
+  return undefined;
 }
