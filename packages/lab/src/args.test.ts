@@ -7,12 +7,27 @@ const NAMES = ['swap', 'map'];
 
 describe('parseArgs', () => {
   it('takes a name and the flags in any order', () => {
-    const args = { name: 'swap', quick: true, json: true, out: 'x.json' };
+    const args = { name: 'swap', quick: true, json: true, out: 'x.json', record: null, trace: null };
     for (const line of ['swap --quick --json --out x.json', '--out x.json --json swap --quick']) {
       assert.deepEqual(parseArgs(line.split(' '), NAMES), { kind: 'run', args });
     }
-    const plain = { name: 'map', quick: false, json: false, out: null };
+    const plain = { name: 'map', quick: false, json: false, out: null, record: null, trace: null };
     assert.deepEqual(parseArgs(['map'], NAMES), { kind: 'run', args: plain });
+  });
+
+  it('takes traces to record or replay for the benchmark that does', () => {
+    const args = { name: 'policy', quick: false, json: false, out: null, record: null, trace: null };
+    const policy = ['policy'];
+    assert.deepEqual(parseArgs(['policy', '--trace', 'x'], policy), { kind: 'run', args: { ...args, trace: 'x' } });
+    assert.deepEqual(parseArgs(['--record', 'd', 'policy'], policy), { kind: 'run', args: { ...args, record: 'd' } });
+    for (const [line, pattern] of [
+      ['policy --trace', /--trace needs a file name/],
+      ['policy --trace x --record d', /not with --record/],
+      ['swap --trace x', /are for policy, not swap/],
+    ] as const) {
+      const parsed = parseArgs(line.split(' '), [...NAMES, 'policy']);
+      assert.ok(parsed.kind === 'wrong' && pattern.test(parsed.line), line);
+    }
   });
 
   it('asks for help before it looks at anything else', () => {

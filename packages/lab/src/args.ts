@@ -1,4 +1,4 @@
-/** The command line: `lab NAME [--quick] [--json] [--out FILE]`, or `lab --list`. */
+/** The command line: `lab NAME [--quick] [--json] [--out FILE] [--record DIR] [--trace FILE]`, or `lab --list`. */
 
 export interface Args {
   readonly name: string;
@@ -6,7 +6,13 @@ export interface Args {
   readonly json: boolean;
   /** A file that also receives what is printed on standard output. */
   readonly out: string | null;
+  /** Of `policy` alone: a folder that receives the traces it records; a file with one to replay instead. */
+  readonly record: string | null;
+  readonly trace: string | null;
 }
+
+/** The benchmark that replays traces. */
+const WITH_TRACES = 'policy';
 
 export type Parsed =
   | { readonly kind: 'run'; readonly args: Args }
@@ -19,26 +25,32 @@ export function parseArgs(argv: readonly string[], names: readonly string[]): Pa
   const positional: string[] = [];
   let quick = false;
   let json = false;
-  let out: string | null = null;
+  const files: Record<string, string | null> = { '--out': null, '--record': null, '--trace': null };
   for (let index = 0; index < argv.length; index += 1) {
     const word = argv[index];
     if (word === '--help' || word === '-h') return { kind: 'help' };
     if (word === '--list') return { kind: 'list' };
     if (word === '--quick') quick = true;
     else if (word === '--json') json = true;
-    else if (word === '--out') {
+    else if (Object.hasOwn(files, word)) {
       index += 1;
-      if (index >= argv.length || argv[index].startsWith('-')) return wrong('--out needs a file name');
-      out = argv[index];
+      if (index >= argv.length || argv[index].startsWith('-')) return wrong(`${word} needs a file name`);
+      files[word] = argv[index];
     } else if (word.startsWith('-'))
-      return wrong(`unknown flag ${word} (known: --quick, --json, --out FILE, --list, --help)`);
+      return wrong(
+        `unknown flag ${word} (known: --quick, --json, ${Object.keys(files).join(' FILE, ')} FILE, --list, --help)`,
+      );
     else positional.push(word);
   }
   if (positional.length === 0) return wrong(`name a benchmark: ${names.join(', ')}`);
   if (positional.length > 1) return wrong(`one benchmark at a time, not ${positional.join(' and ')}`);
   const name = positional[0];
   if (!names.includes(name)) return wrong(`unknown benchmark ${name} (known: ${names.join(', ')})`);
-  return { kind: 'run', args: { name, quick, json, out } };
+  const { '--out': out, '--record': record, '--trace': trace } = files;
+  if ((record !== null || trace !== null) && name !== WITH_TRACES)
+    return wrong(`--record and --trace are for ${WITH_TRACES}, not ${name}`);
+  if (record !== null && trace !== null) return wrong('--trace records nothing: not with --record');
+  return { kind: 'run', args: { name, quick, json, out, record, trace } };
 }
 
 function wrong(line: string): Parsed {

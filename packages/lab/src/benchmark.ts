@@ -10,6 +10,9 @@ export interface Run {
   readonly quick: boolean;
   /** False once a quick run should start no further repetition; a benchmark makes at least one of each column. */
   hasTime(): boolean;
+  /** As of the command line (args.ts). */
+  readonly record?: string | null;
+  readonly trace?: string | null;
   /** One line of progress, to standard error. */
   progress(line: string): void;
 }

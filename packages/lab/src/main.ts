@@ -1,4 +1,4 @@
-/** `npm run -s lab -- NAME [--quick] [--json] [--out FILE]`: runs one benchmark and prints its report. */
+/** `npm run -s lab -- NAME [--quick] [--json] [--out FILE] …`: runs one benchmark and prints its report. */
 import { writeFileSync } from 'node:fs';
 import { type Args, parseArgs } from './args.ts';
 import { commitHere, machineHere } from './machine.ts';
@@ -9,11 +9,13 @@ import { undoAll } from './undo.ts';
 /** A quick run ends within 45 s; what is started by now, and the end of the run, must fit behind it. */
 const QUICK_REPETITIONS_MS = 25_000;
 
-const USAGE = `usage: npm run -s lab -- NAME [--quick] [--json] [--out FILE]
+const USAGE = `usage: npm run -s lab -- NAME [--quick] [--json] [--out FILE] [--record DIR | --trace FILE]
 
   --quick     smaller sizes, ends within 45 s on two cores
   --json      one JSON object and nothing else on standard output
   --out FILE  also write what is printed to FILE
+  --record D  policy: also write each trace to folder D, as NAME.trace
+  --trace F   policy: replay the trace of file F and no other
   --list      print the names of the benchmarks, one a line
 
 ${benchmarks.map(({ name, summary }) => `  ${name.padEnd(9)} ${summary}`).join('\n')}
@@ -49,7 +51,7 @@ async function runOne(args: Args): Promise<number> {
   };
   const hasTime = () => !args.quick || performance.now() - started < QUICK_REPETITIONS_MS;
   try {
-    const outcome = await benchmark.run({ quick: args.quick, hasTime, progress });
+    const outcome = await benchmark.run({ ...args, hasTime, progress });
     const report = { name: benchmark.name, machine: machineHere(), commit: commitHere(), ...outcome };
     const text = args.json ? `${reportJson(report)}\n` : reportTable(report);
     process.stdout.write(text);

@@ -5,8 +5,11 @@
  *     misses    reads and writes of pages that had no frame, as a share of all, and over those of OPT
  *     cost      the counts at Quire's prices (prices.ts), and over those of OPT that may read in passing
  *
+ * `--record DIR` keeps the traces, `--trace FILE` replays one of them, or of another program (trace-file.ts).
+ *
  * Rows named after a policy bring a page in at its second touch, as Quire does; "always in" at the first, as a kernel does.
  */
+import { join } from 'node:path';
 import type { Benchmark, Run } from '../benchmark.ts';
 import { Corpus, corpusFile } from '../corpus.ts';
 import { type Outcome, Results, type Table } from '../report.ts';
@@ -16,6 +19,7 @@ import { costOf, memoryFramesOf } from './prices.ts';
 import { type Counts, type ReplacementFactory, replay } from './replay.ts';
 import { createClock, createLru, createS3Fifo, createSieve } from './textbook.ts';
 import { footprintOf, type Trace } from './trace.ts';
+import { readTrace, writeTrace } from './trace-file.ts';
 import { ALWAYS, createWorkingSet, type ListPolicy } from './working-set.ts';
 import { type WorkloadSizes, workloads } from './workloads.ts';
 
@@ -76,12 +80,9 @@ export const policy: Benchmark = {
 };
 
 async function runPolicy(run: Run): Promise<Outcome> {
-  const sizes = run.quick ? QUICK : FULL;
-  const corpus = Corpus.load(corpusFile(run.progress));
   const results = new Results();
   const all: Replays[] = [];
-  for (const workload of workloads) {
-    const trace = await workload.record(corpus, sizes);
+  for await (const trace of tracesOf(run)) {
     const footprint = footprintOf(trace);
     results.facts(trace.name, 'trace', { events: trace.events.length, pages: trace.pages, footprint });
     const atShares = (column: Column) => SHARES.map((share) => replayed(trace, footprint, share, column));
@@ -102,6 +103,20 @@ async function runPolicy(run: Run): Promise<Outcome> {
   results.ratio('default_cost_vs_always_in', against(all, DEFAULT, `${DEFAULT}, always in`, costOf));
   results.ratio('default_cost_vs_opt', against(all, DEFAULT, PASSING_OPTIMAL, costOf));
   return { ...results.outcome(), tables: [summary(all), windows(all), ...all.flatMap(tablesOf)] };
+}
+
+/** One after the other, as a trace is some megabytes: that of a file, or of each workload. */
+async function* tracesOf({ quick, record, trace, progress }: Run): AsyncGenerator<Trace, void, undefined> {
+  if (typeof trace === 'string') {
+    yield readTrace(trace);
+    return;
+  }
+  const corpus = Corpus.load(corpusFile(progress));
+  for (const workload of workloads) {
+    const recorded = await workload.record(corpus, quick ? QUICK : FULL);
+    if (typeof record === 'string') writeTrace(join(record, `${recorded.name}.trace`), recorded);
+    yield recorded;
+  }
 }
 
 function replayed(trace: Trace, footprint: number, share: number, column: Column): Counts {
