@@ -94,14 +94,15 @@ async function runPolicy(run: Run): Promise<Outcome> {
     run.progress(`${trace.name}: ${trace.events.length} events over ${footprint} pages replayed`);
   }
   const missesOf = (counts: Counts) => counts.misses;
-  results.ratio('s3_fifo_misses_vs_default', against(all, OTHER, DEFAULT, missesOf));
-  results.ratio('s3_fifo_cost_vs_default', against(all, OTHER, DEFAULT, costOf));
-  results.ratio(
-    's3_fifo_cost_vs_default_always_in',
-    against(all, `${OTHER}, always in`, `${DEFAULT}, always in`, costOf),
-  );
-  results.ratio('default_cost_vs_always_in', against(all, DEFAULT, `${DEFAULT}, always in`, costOf));
-  results.ratio('default_cost_vs_opt', against(all, DEFAULT, PASSING_OPTIMAL, costOf));
+  const compare = (ratio: string, name: string, base: string, figure = costOf): void => {
+    const spread = against(all, name, base, figure);
+    if (spread !== undefined) results.ratio(ratio, spread);
+  };
+  compare('s3_fifo_misses_vs_default', OTHER, DEFAULT, missesOf);
+  compare('s3_fifo_cost_vs_default', OTHER, DEFAULT);
+  compare('s3_fifo_cost_vs_default_always_in', `${OTHER}, always in`, `${DEFAULT}, always in`);
+  compare('default_cost_vs_always_in', DEFAULT, `${DEFAULT}, always in`);
+  compare('default_cost_vs_opt', DEFAULT, PASSING_OPTIMAL);
   return { ...results.outcome(), tables: [summary(all), windows(all), ...all.flatMap(tablesOf)] };
 }
 
@@ -124,12 +125,25 @@ function replayed(trace: Trace, footprint: number, share: number, column: Column
   return replay(trace, capacity, column.factory(footprint, capacity));
 }
 
-/** One column's figure over another's at each trace and share: geometric mean, least and most. */
-function against(all: readonly Replays[], name: string, base: string, figure: (counts: Counts) => number): Spread {
+/**
+ * One column's figure over another's at each trace and share: geometric mean, least and most. Where the base's is 0, as in a
+ * trace that needs less memory than it seems, there is nothing to compare; undefined when that is so everywhere.
+ */
+function against(
+  all: readonly Pick<Replays, 'byColumn'>[],
+  name: string,
+  base: string,
+  figure: (counts: Counts) => number,
+): Spread | undefined {
   const quotients = all.flatMap(({ byColumn }) =>
     SHARES.map((_, at) => figure(countsOf(byColumn, name)[at]) / figure(countsOf(byColumn, base)[at])),
   );
-  return { ...spreadOf(quotients), median: geometricMean(quotients) };
+  const finite = quotients.filter((quotient) => Number.isFinite(quotient) && quotient > 0);
+  return finite.length === 0 ? undefined : { ...spreadOf(finite), median: geometricMean(finite) };
+}
+
+function shown(spread: Spread | undefined): string {
+  return spread === undefined ? '–' : spread.median.toFixed(3);
 }
 
 function summary(all: readonly Replays[]): Table {
@@ -142,9 +156,9 @@ function summary(all: readonly Replays[]): Table {
       return [
         name,
         mean(missesPer100).toFixed(2),
-        against(all, name, OPTIMAL, (counts) => counts.misses).median.toFixed(3),
+        shown(against(all, name, OPTIMAL, (counts) => counts.misses)),
         mean(costOf).toFixed(3),
-        against(all, name, PASSING_OPTIMAL, costOf).median.toFixed(3),
+        shown(against(all, name, PASSING_OPTIMAL, costOf)),
       ];
     }),
   };
@@ -170,7 +184,8 @@ function tablesOf({ trace, byColumn }: Replays): Table[] {
   });
   return [
     table('misses per 100 uses (over OPT)', (counts, at) => {
-      return `${missesPer100(counts).toFixed(2)} (${(counts.misses / optimal[at].misses).toFixed(2)})`;
+      const over = optimal[at].misses === 0 ? '–' : (counts.misses / optimal[at].misses).toFixed(2);
+      return `${missesPer100(counts).toFixed(2)} (${over})`;
     }),
     table('µs per use', (counts) => costOf(counts).toFixed(2)),
   ];
@@ -183,7 +198,7 @@ function countsOf(byColumn: ReadonlyMap<string, readonly Counts[]>, name: string
 }
 
 function missesPer100({ misses, uses }: Counts): number {
-  return (misses / uses) * 100;
+  return uses === 0 ? 0 : (misses / uses) * 100;
 }
 
 function geometricMean(values: readonly number[]): number {
