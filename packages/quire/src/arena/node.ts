@@ -104,6 +104,15 @@ function createFileAhead(): FileAhead {
   };
 }
 
+/** The cluster that slots are being freed of, one after the other, under one hold of the lock (swap/slot-free.ts). */
+export interface FreedRow {
+  /** −1: none. */
+  cluster: number;
+  descriptor: number;
+  table: number;
+  freed: number;
+}
+
 export class Node {
   readonly memory: WebAssembly.Memory;
   readonly words: Int32Array;
@@ -143,6 +152,8 @@ export class Node {
   readonly decoded: DecodedUnit = { base: -1, location: 0, bytes: 0, valid: 0, sequences: new Int32Array(UNIT_PAGES) };
   /** Set for threads of the program, not for daemons. */
   stalls: Stalls | undefined;
+  /** What this thread, with the lock, has freed of one cluster and not settled yet. */
+  readonly freedRow: FreedRow = { cluster: -1, descriptor: 0, table: 0, freed: 0 };
   /** In the staging buffer too, behind the unit. */
   readonly ahead: FileAhead = createFileAhead();
   /** Words of node 0, where the daemons of all nodes wait. */

@@ -40,18 +40,15 @@ export function freeSlotLocked(node: Node, slot: SlotIndex): void {
 }
 
 /**
- * The cluster that slots are being freed of, one after the other, under one hold of the lock. A region's slots lie in rows,
- * so the counts of cluster, node and group, which `freeInRowLocked` leaves, are settled once for a row.
+ * As `freeSlotLocked`, but for the counts. A region's slots lie in rows, so the counts of cluster, node and group are
+ * settled once for a row (`Node.freedRow`): `endRowLocked` must follow before the lock is let go.
  */
-const row = { cluster: NO_CLUSTER, descriptor: 0, table: 0, freed: 0 };
-
-/** As `freeSlotLocked`, but for the counts. `endRowLocked` must follow before the lock is let go. */
 export function freeInRowLocked(node: Node, slot: SlotIndex): void {
   if (!node.isVirtual) {
     freeDirectLocked(node, slot, sequenceAt(slot));
     return;
   }
-  const { words } = node;
+  const { words, freedRow: row } = node;
   const cluster = slot >>> 9;
   if (cluster !== row.cluster && !beginRow(node, cluster)) {
     freeSlotLocked(node, slot);
@@ -74,6 +71,7 @@ function beginRow(node: Node, cluster: number): boolean {
   endRowLocked(node);
   const descriptor = descriptorAt(node, cluster);
   if (ownerCode(node, descriptor) === MIXED) return false;
+  const { freedRow: row } = node;
   row.cluster = cluster;
   row.descriptor = descriptor;
   row.table = node.words[descriptor + D_TABLE];
@@ -82,6 +80,7 @@ function beginRow(node: Node, cluster: number): boolean {
 
 /** Settles what the last row left. Does nothing when there was none. */
 export function endRowLocked(node: Node): void {
+  const { freedRow: row } = node;
   if (row.freed === 0) {
     row.cluster = NO_CLUSTER;
     return;
