@@ -80,6 +80,7 @@ export class Group implements Disposable {
   /** Exact at any moment, over all threads. */
   stats(): GroupStats {
     this.checkOpen();
+    this.memory.freeDetached();
     const { words } = this.memory.nodes[0];
     const at = groupAt(this.id);
     const load = (word: number): number => Atomics.load(words, at + word);

@@ -22,6 +22,7 @@ import { groupOfRegion } from '../reclaim/group.ts';
 import { groupName } from '../reclaim/group-table.ts';
 import { setReclaimPolicy } from '../reclaim/policy.ts';
 import { StallMeter } from '../reclaim/pressure.ts';
+import { freeDetached } from '../swap/detached-leaves.ts';
 import { poolShare } from '../swap/tiers.ts';
 import { ACCESS_HINTS, type Access, setAccess } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
@@ -365,6 +366,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
   /** Gauges and counters of the whole instance, under their /proc/vmstat names. */
   stats(): QuireStats {
     this.checkOpen();
+    this.memory.freeDetached();
     return collectStats(this.memory.nodes, this.sharedHandle.budgetBytes, this.meter.read(), this.owns?.tiers.paths);
   }
 
@@ -435,6 +437,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       clearPins(nodes);
       const left = this.files.freeLeft();
       for (const region of regionsInUse(nodes[0])) forceCloseRegion(this.memory, region);
+      freeDetached(nodes);
       for (const node of nodes) checkEmpty(node);
       checkGroups(nodes);
       return left;

@@ -141,6 +141,7 @@ export class SwapTiers {
 
   private async begin(name: string, options: SwapoffOptions): Promise<SwapoffProgress> {
     options.signal?.throwIfAborted();
+    this.memory.freeDetached(); // what nobody wants need not be moved
     if (name === 'compressed') return this.poolOff(options);
     const device = devicesInUse(this.home).find((each) => tierName(this.home, each) === name);
     if (device === undefined) throw invalidArg('tier', 'the name of a tier in use', name);

@@ -181,6 +181,13 @@ export const H_SLOT_DUPS = words(1);
 export const H_INFLIGHT_PEAK = words(1);
 /** Incompressible pages that were made active since a page was last compressed. */
 export const H_INCOMPRESSIBLE_RUN = words(1);
+/** Leaves that wait to be freed (swap/detached-leaves.ts): how many may, 0: none is put off; how many do; place of the oldest in the ring. */
+export const H_DETACH_MAX = words(1);
+export const H_DETACHED = words(1);
+export const H_DETACHED_HEAD = words(1);
+/** Pages of the oldest that were passed, and those of them that had to stay. */
+export const H_DETACHED_PAGE = words(1);
+export const H_DETACHED_LEFT = words(1);
 /** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
 export const H_FLUSHER_WAKE = line();
 export const H_FLUSHERS = words(1);
@@ -234,6 +241,9 @@ export const DEVICE_WORDS = 32;
 export const DEVICES_AT = line(DEVICES_MAX * DEVICE_WORDS);
 /** Tables of crc32c: eight of 256 words. */
 export const CRC_TABLE_AT = line(8 * 256);
+/** Ring of detached leaves: word index and group of each. */
+export const DETACHED_MAX = 1024;
+export const DETACHED_AT = line(DETACHED_MAX * 2);
 export const STATIC_WORDS = (line(0) + PAGE_WORDS - 1) & ~(PAGE_WORDS - 1);
 
 /* Thread slot, words from its base. */

@@ -34,6 +34,7 @@ export const COUNTER_NAMES = [
   'swap_promoted',
   'swap_ra',
   'swap_ra_hit',
+  'leaves_detached',
   'swap_rescued',
   'swap_cancelled',
   'cow_faults',

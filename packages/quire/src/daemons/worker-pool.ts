@@ -8,6 +8,7 @@ import * as L from '../arena/layout.ts';
 import { ownerOf } from '../arena/node-lock.ts';
 import { QuireError } from '../base/errors.ts';
 import { buryWriteback } from '../page-cache/writeback.ts';
+import { setDetaching } from '../swap/detached-leaves.ts';
 import type { Memory } from '../vm/memory.ts';
 import { breakLocks, buryThread } from '../vm/thread-slot.ts';
 import { FlusherTimer } from './flusher-timer.ts';
@@ -126,10 +127,17 @@ export class WorkerPool {
       const { nodes } = this.memory;
       if (!this.hasCompressor()) for (const node of nodes) Atomics.store(node.words, L.H_KCOMPRESSD, 0);
       // And what only kswapd does is left to others (api/swap-tiers.ts).
-      if (which === 0) for (const node of nodes) Atomics.store(node.words, L.H_KSWAPDS, 0);
+      if (which === 0) this.doWithoutKswapd();
       return;
     }
     this.launch(which).catch(() => undefined);
+  }
+
+  /** What waits for kswapd is freed by who reclaims or closes. */
+  private doWithoutKswapd(): void {
+    const { nodes } = this.memory;
+    setDetaching(nodes, 0);
+    for (const node of nodes) Atomics.store(node.words, L.H_KSWAPDS, 0);
   }
 
   /** False when the thread died inside a node lock. */

@@ -1,4 +1,5 @@
 /** What one episode looks like, drawn from its seed. */
+import { DETACHED_MAX } from '../arena/layout.ts';
 import { MIB } from '../base/units.ts';
 import { COMPACTION_POLICIES, type CompactionPolicy } from '../compaction/policy.ts';
 import { RECLAIM_POLICIES, type ReclaimPolicyName } from '../reclaim/policy.ts';
@@ -43,6 +44,8 @@ export interface Shape {
   readonly isVirtual: boolean;
   readonly compaction: CompactionPolicy;
   readonly reclaim: ReclaimPolicyName;
+  /** Leaves of a node that may wait to be freed later; 0: none. */
+  readonly detaching: number;
 }
 
 export function drawShape(random: Random): Shape {
@@ -84,6 +87,7 @@ export function drawShape(random: Random): Shape {
     isVirtual,
     reclaim: random.pick(RECLAIM_POLICIES),
     clones: isVirtual ? random.pick([0, 1, 2, 4]) : 0,
+    detaching: random.pick([0, 1, 3, DETACHED_MAX]),
   };
 }
 
@@ -95,7 +99,7 @@ export function describeShape(shape: Shape): string {
   const faults = `read faults ${shape.faults.read}, write faults ${shape.faults.write}`;
   return (
     `${shape.budgetBytes / MIB} MiB in ${shape.nodes} nodes, ${shape.hasSwap ? file : 'no swap'}, ${shape.slotsShare === 0 ? '' : `slots × ${shape.slotsShare}, `}${shape.kcompressd} kcompressd, ` +
-    `${shape.workers} workers, ${shape.clones} clones, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.isVirtual ? '' : 'direct mode, '}${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
+    `${shape.workers} workers, ${shape.clones} clones, ${shape.detaching} leaves detached, ${shape.hasMap ? 'map' : 'no map'}, ${shape.groups} groups, ${shape.isVirtual ? '' : 'direct mode, '}${shape.compacts ? `compaction ${shape.compaction}` : 'no compaction'}, data × ${shape.pagesShare.toFixed(1)}, ${faults}, ` +
     `reclaim ${shape.reclaim}, incompressible: ${shape.incompressible}, preempted every ${shape.preemptEvery}`
   );
 }

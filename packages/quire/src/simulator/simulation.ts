@@ -6,6 +6,7 @@
 import { setCompaction } from '../compaction/policy.ts';
 import { DEFAULT_GROUP_NAME } from '../reclaim/group-table.ts';
 import { setReclaimPolicy } from '../reclaim/policy.ts';
+import { freeDetached } from '../swap/detached-leaves.ts';
 import { ACCESS_HINTS } from '../vm/access.ts';
 import { checkGroups } from '../vm/group-check.ts';
 import { checkEmpty } from '../vm/instance-check.ts';
@@ -300,6 +301,7 @@ class Simulation {
       for (const thread of world.threads) if (thread !== checker) thread.leave();
       const left = regionsInUse(checker.nodes[0]);
       if (left.length > 0) throw new Error(`regions ${left.join()} are still open`);
+      freeDetached(checker.nodes);
       checker.leave();
       for (const node of checker.nodes) checkEmpty(node);
       checkGroups(checker.nodes);

@@ -8,6 +8,7 @@ import type { Node } from '../arena/node.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
+import { setDetaching } from '../swap/detached-leaves.ts';
 import { addDevice } from '../swap/file-devices.ts';
 import { setIncompressible } from '../swap/incompressible.ts';
 import type { Access } from '../vm/access.ts';
@@ -117,6 +118,7 @@ export class World {
     if (shape.hasSwap && shape.slotsShare > 0) {
       for (const node of nodes) node.words[L.H_SLOTS_MAX] = Math.floor(shape.slotsShare * node.frames);
     }
+    setDetaching(nodes, shape.detaching);
     setIncompressible(nodes, shape.incompressible);
   }
 

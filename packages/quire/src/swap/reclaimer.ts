@@ -25,6 +25,7 @@ import {
   RAW_BATCH,
   SWEEP_FRAMES_MAX,
 } from './demoter.ts';
+import { freeDetachedLeaf } from './detached-leaves.ts';
 import { FileCleaner } from './file-cleaner.ts';
 import { hasDevice } from './file-devices.ts';
 import { incompressiblePolicy } from './incompressible.ts';
@@ -95,6 +96,7 @@ export class Reclaimer {
    */
   round(queue: boolean, direct: boolean): boolean {
     this.isHeldByFiles = false;
+    if (freeDetachedLeaf(this.node)) return true;
     if (this.wantsDemotion() && this.demote()) return true;
     const limit = queue ? ISOLATE_BATCH : COMPRESS_BATCH;
     const gained = this.swapOutRound(limit, queue, direct);
@@ -117,6 +119,7 @@ export class Reclaimer {
   groupRound(group: number): number {
     const { node, result } = this;
     this.isHeldByFiles = false;
+    if (freeDetachedLeaf(node, group)) return this.groupGained();
     if (this.swapOutRound(COMPRESS_BATCH, false, true, group) > 0) return this.groupGained();
     if (result.dirty > 0) {
       this.askFlusher();
@@ -132,7 +135,9 @@ export class Reclaimer {
     // Pages of the group may be queued. When what was compressed found no frame for it, the file tier makes room.
     if (this.drainRing(COMPRESS_BATCH, true) > 0) return GROUP_GAINED;
     const isFull = node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN];
-    return isFull && this.demote() ? GROUP_GAINED : GROUP_NOTHING;
+    if (isFull && this.demote()) return GROUP_GAINED;
+    // Pages of the group may wait in leaves of others, of clones.
+    return freeDetachedLeaf(node) ? GROUP_GAINED : GROUP_NOTHING;
   }
 
   private groupGained(): number {

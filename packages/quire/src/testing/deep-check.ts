@@ -9,8 +9,9 @@ import { frameFromPte, isPresent, isSwapped, PTE_NONE } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { PAGE_WORDS, type Pfn, type SlotIndex } from '../base/units.ts';
 import { checkFiles } from '../page-cache/file-check.ts';
-import { findLeaf, isFile, nextLeafChunk } from '../page-table/page-table.ts';
+import { findLeaf, isFile, nextLeafChunk, regionAt } from '../page-table/page-table.ts';
 import { groupOfRegion } from '../reclaim/group.ts';
+import { detachedLeaves } from '../swap/detached-leaves.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
 import { DEVICE_DRAINING, DEVICE_NONE, DEVICE_ON, deviceOf, deviceState } from '../swap/file-devices.ts';
 import { nextUsedSegment, SEGMENT_GRANULES, segmentAt, segmentLive } from '../swap/file-segments.ts';
@@ -37,6 +38,7 @@ export function deepCheck(nodes: readonly Node[]): void {
   for (const node of nodes) {
     const owners: Owners = { swapped: new Set(), copies: new Set() };
     for (const region of regionsInUse(nodes[0])) if (!isFile(node, region)) walkRegion(node, region, owners);
+    for (const { leaf, group } of detachedLeaves(node)) walkLeaf(node, leaf, group, owners);
     walkFrames(node, owners);
     walkSlots(node, owners);
     walkPool(node);
@@ -44,32 +46,36 @@ export function deepCheck(nodes: readonly Node[]): void {
 }
 
 function walkRegion(node: Node, region: number, owners: Owners): void {
+  let pages = 0;
   for (
     let chunk = nextLeafChunk(node, region, 0, CHUNKS_MAX);
     chunk >= 0;
     chunk = nextLeafChunk(node, region, chunk + 1, CHUNKS_MAX)
   ) {
-    const leaf = findLeaf(node, region, chunk);
-    for (let page = 0; page < 512; page++) {
-      const pte = node.words[leaf + page];
-      if (pte === PTE_NONE) continue;
-      if (isPresent(pte)) {
-        const pfn = frameFromPte(pte);
-        assert(F.kindOf(node, pfn) === F.KIND_REGION, 'entry names a mapped frame', pfn, F.kindOf(node, pfn));
-        assert(node.words[node.ownerAt + pfn] === leaf + page, 'frame names its entry', pfn, leaf + page);
-        assert(
-          F.groupOf(node, pfn) === groupOfRegion(node, region),
-          'page is charged to its region’s group',
-          pfn,
-          region,
-        );
-        continue;
-      }
-      assert(!node.isVirtual || isSwapped(pte), 'entry is present or swapped', pte);
-      const slot = slotOfEntry(node, leaf + page, pte);
-      owners.swapped.add(slot);
-    }
+    pages += walkLeaf(node, findLeaf(node, region, chunk), groupOfRegion(node, region), owners);
   }
+  const counted = node.words[regionAt(region) + L.R_PAGES];
+  assert(pages === counted, 'pages of a region', region, pages - counted);
+}
+
+/** Returns its pages. */
+function walkLeaf(node: Node, leaf: number, group: number, owners: Owners): number {
+  let pages = 0;
+  for (let page = 0; page < 512; page++) {
+    const pte = node.words[leaf + page];
+    if (pte === PTE_NONE) continue;
+    pages++;
+    if (isPresent(pte)) {
+      const pfn = frameFromPte(pte);
+      assert(F.kindOf(node, pfn) === F.KIND_REGION, 'entry names a mapped frame', pfn, F.kindOf(node, pfn));
+      assert(node.words[node.ownerAt + pfn] === leaf + page, 'frame names its entry', pfn, leaf + page);
+      assert(F.groupOf(node, pfn) === group, 'page is charged to its region’s group', pfn, group);
+      continue;
+    }
+    assert(!node.isVirtual || isSwapped(pte), 'entry is present or swapped', pte);
+    owners.swapped.add(slotOfEntry(node, leaf + page, pte));
+  }
+  return pages;
 }
 
 function walkFrames(node: Node, owners: Owners): void {

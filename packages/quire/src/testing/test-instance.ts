@@ -8,6 +8,7 @@ import type { Device } from '../base/port.ts';
 import { MIB, type Pfn } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { setCodecs } from '../swap/block-codec.ts';
+import { freeDetached, setDetaching } from '../swap/detached-leaves.ts';
 import { addDevice } from '../swap/file-devices.ts';
 import { type IncompressiblePolicy, setIncompressible } from '../swap/incompressible.ts';
 import { type Access, setAccess } from '../vm/access.ts';
@@ -39,6 +40,8 @@ export interface TestShape {
   readonly areas?: number;
   /** Default true. False: direct mode (swap/direct-entry.ts). */
   readonly isVirtual?: boolean;
+  /** Leaves that may wait to be freed later (swap/detached-leaves.ts). Default 0. */
+  readonly detaching?: number;
   /** Slots of each node, default as many as there may be. */
   readonly slots?: number;
   /** zstd levels of the pool and the file tier, default 0: LZ4. Where Node has no zstd something stands for it. */
@@ -102,6 +105,7 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
     isVirtual: shape.isVirtual ?? true,
   });
   if (shape.slots !== undefined) for (const node of nodes) node.words[L.H_SLOTS_MAX] = shape.slots;
+  setDetaching(nodes, shape.detaching ?? 0);
   setCodecs(nodes, shape.poolZstd ?? 0, shape.fileZstd ?? 0);
   setIncompressible(nodes, shape.incompressible ?? 'keep');
   const thread = attachThread(nodes);
@@ -139,6 +143,7 @@ export function createTestInstance(shape: TestShape = {}): TestInstance {
     finish: () => {
       check();
       for (const region of regionsInUse(nodes[0])) closeRegion(memory, region);
+      freeDetached(nodes);
       for (const node of nodes) checkEmpty(node);
       checkGroups(nodes);
     },

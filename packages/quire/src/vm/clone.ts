@@ -51,6 +51,7 @@ export function cloneRegion(memory: Memory, source: number, name: string, group:
     throw new QuireError('ERR_QUIRE_UNSUPPORTED', 'a clone needs the option virtual: true');
   assert(!isFile(memory.nodes[0], source), 'files are not cloned', source);
   const chunks = memory.nodes[0].words[regionAt(source) + L.R_CHUNKS_LOW];
+  memory.freeDetached(); // where no slot is to be had, pages are copied
   const { region } = openRegion(memory, '', chunks, group);
   try {
     copyAccess(memory.nodes[0], source, region);

@@ -33,8 +33,10 @@ export function openGroup(memory: Memory, name: string): number {
   node.lock();
   const group = enterGroupLocked(node, name);
   node.unlock();
-  if (group === NO_GROUP_SLOT) throw tooManyGroups();
-  return group;
+  if (group !== NO_GROUP_SLOT) return group;
+  // Groups that nobody uses any more keep their slots until their last page is freed.
+  if (memory.freeDetached()) return openGroup(memory, name);
+  throw tooManyGroups();
 }
 
 export function closeGroup(memory: Memory, group: number): void {

@@ -25,6 +25,7 @@ import { C } from '../base/counters.ts';
 import type { Pfn } from '../base/units.ts';
 import { checkBuddy } from '../page-alloc/buddy.ts';
 import { checkLru } from '../reclaim/lru.ts';
+import { checkDetached } from '../swap/detached-leaves.ts';
 import { checkFileSegments } from '../swap/file-segments.ts';
 import { checkSlotCounts } from '../swap/slot-count.ts';
 import { SLOT_FRAME, slotWord } from '../swap/slot-word.ts';
@@ -37,6 +38,7 @@ export function checkNode(node: Node): void {
   checkLru(node);
   checkSwapTable(node);
   checkSlotCounts(node);
+  checkDetached(node);
   const failed = sumCounter(node, C.swap_alloc_failed);
   assert(failed === 0, 'no slot was refused while one was free', failed);
   checkFileSegments(node);
@@ -118,6 +120,7 @@ function checkFolioFrame(node: Node, pfn: Pfn, kind: number): void {
 /** After every region is closed: nothing but tables of the instance itself is left. Throws AssertionError. */
 export function checkEmpty(node: Node): void {
   checkNode(node);
+  assert(node.words[L.H_DETACHED] === 0, 'no leaf waits to be freed', node.words[L.H_DETACHED]);
   const left = node.frames - node.firstFree - node.words[L.H_FREE_FRAMES];
   let areas = 0;
   for (let pfn = node.firstFree; pfn < node.frames; pfn++) {

@@ -49,6 +49,7 @@ export function formatInstance(
     words[L.H_WMARK_COPY] = marks.copy;
     words[L.H_RING_ENTRIES] = ringEntriesFor(node.frames);
     words[L.H_KSWAPDS] = shape.kswapd;
+    words[L.H_DETACH_MAX] = shape.kswapd > 0 ? L.DETACHED_MAX : 0;
     words[L.H_KCOMPRESSD] = shape.kcompressd;
     words[L.H_SLOTS_MAX] = shape.hasSwap ? L.SLOTS_MAX : 0;
     words[L.H_POOL_FRAMES_MAX] = Math.floor(managed * shape.poolShare);

@@ -7,6 +7,7 @@ import type { Node } from '../arena/node.ts';
 import { AssertionError } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import type { Device, FileIo } from '../base/port.ts';
+import { freeDetached } from '../swap/detached-leaves.ts';
 import { Reclaimer } from '../swap/reclaimer.ts';
 
 export class Memory {
@@ -31,6 +32,18 @@ export class Memory {
   /** False while there is no tier: a full node is then out of memory, not out of swap. */
   get hasSwap(): boolean {
     return Atomics.load(this.nodes[0].words, H_SLOTS_MAX) > 0;
+  }
+
+  /**
+   * Frees what discards and closes have left to kswapd (swap/detached-leaves.ts): for exact figures, and for tables that
+   * reclaim knows nothing of. True when there was any. No lock held.
+   */
+  freeDetached(): boolean {
+    try {
+      return freeDetached(this.nodes);
+    } catch (error) {
+      throw this.latch(error);
+    }
   }
 
   /**

@@ -4,8 +4,9 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromPte, isPresent, isSwapped, slotFromPte } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
-import { CHUNK_PAGES, type Pfn, type SlotIndex } from '../base/units.ts';
+import { CHUNK_PAGES, type Pfn, type SlotIndex, type WordIndex } from '../base/units.ts';
 import { findLeaf, isFile, nextLeafChunk } from '../page-table/page-table.ts';
+import { detachedLeaves } from '../swap/detached-leaves.ts';
 import { slotCountLocked } from '../swap/slot-count.ts';
 import * as W from '../swap/slot-word.ts';
 import { slotWordLocked } from '../swap/swap-table.ts';
@@ -51,19 +52,27 @@ function referencesOf(nodes: readonly Node[], node: Node): Map<SlotIndex, Refere
     else references.copies++;
     found.set(slot, references);
   };
-  for (const region of regionsInUse(nodes[0])) {
-    if (isFile(node, region)) continue;
-    let chunk = nextLeafChunk(node, region, 0, CHUNKS_MAX);
-    for (; chunk >= 0; chunk = nextLeafChunk(node, region, chunk + 1, CHUNKS_MAX)) {
-      const leaf = findLeaf(node, region, chunk);
-      for (const pte of node.words.subarray(leaf, leaf + CHUNK_PAGES)) {
-        if (isSwapped(pte)) note(slotFromPte(pte), true);
-        else if (isPresent(pte)) {
-          const copy = node.words[node.slotAt + frameFromPte(pte)] - 1;
-          if (copy >= 0) note(copy as SlotIndex, false);
-        }
+  for (const leaf of leavesOf(nodes, node)) {
+    for (const pte of node.words.subarray(leaf, leaf + CHUNK_PAGES)) {
+      if (isSwapped(pte)) note(slotFromPte(pte), true);
+      else if (isPresent(pte)) {
+        const copy = node.words[node.slotAt + frameFromPte(pte)] - 1;
+        if (copy >= 0) note(copy as SlotIndex, false);
       }
     }
   }
   return found;
+}
+
+/** Of all regions, and those that wait to be freed. */
+function leavesOf(nodes: readonly Node[], node: Node): WordIndex[] {
+  const leaves = detachedLeaves(node).map(({ leaf }) => leaf);
+  for (const region of regionsInUse(nodes[0])) {
+    if (isFile(node, region)) continue;
+    let chunk = nextLeafChunk(node, region, 0, CHUNKS_MAX);
+    for (; chunk >= 0; chunk = nextLeafChunk(node, region, chunk + 1, CHUNKS_MAX)) {
+      leaves.push(findLeaf(node, region, chunk));
+    }
+  }
+  return leaves;
 }

@@ -71,7 +71,11 @@ export function openRegion(
   node.unlock();
   if (region < 0)
     throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', `at most ${L.REGIONS_MAX} files and regions can be open`);
-  if (!isOpen) throw tooManyGroups();
+  if (!isOpen) {
+    // Groups that nobody uses any more keep their slots until their last page is freed.
+    if (memory.freeDetached()) return openRegion(memory, name, chunks, group, kind);
+    throw tooManyGroups();
+  }
   return { region, chunks: node.words[regionAt(region) + L.R_CHUNKS_LOW], created: found < 0 };
 }
 

@@ -25,6 +25,7 @@ import { NO_PFN, PAGE_WORDS, type Pfn } from '../base/units.ts';
 import { GFP_NOWAIT } from '../page-alloc/gfp.ts';
 import { allocLocked, drainCachesLocked, freeLocked } from '../page-alloc/page-allocator.ts';
 import { releaseThreadClusterLocked } from '../swap/cluster.ts';
+import { freeDetached } from '../swap/detached-leaves.ts';
 import { commitLocked } from '../swap/file-segments.ts';
 import { endCuts } from '../swap/file-trimmer.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
@@ -63,6 +64,7 @@ function haveAreas(nodes: readonly Node[], index: number): boolean {
     if (node.words[at] !== 0) continue;
     node.thread = index + 1;
     node.threadAt = slotBase(index);
+    freeDetached([node]);
     node.lock();
     const pfn = allocLocked(node, L.AREA_ORDER, L.MIGRATE_UNMOVABLE, GFP_NOWAIT, KIND_THREAD);
     if (pfn !== NO_PFN) {

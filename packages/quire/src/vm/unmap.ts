@@ -1,11 +1,13 @@
-/** Pages leave a region: discard and close. Whole pages only; needs no memory and cannot fail. */
+/**
+ * Pages leave a region: discard and close. Whole pages only; needs no memory and cannot fail. Whole leaves are detached where
+ * a daemon frees them (swap/detached-leaves.ts).
+ */
 
-import { bumpVersionLocked, freezeLocked } from '../arena/frame.ts';
+import { freezeLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromFolioPte, frameFromPte, isPresent, orderFromPte, PTE_NONE } from '../arena/pte.ts';
-import { CHUNK_BYTES, CHUNK_PAGES, PAGE_BYTES, type Pfn } from '../base/units.ts';
-import { freeLocked } from '../page-alloc/page-allocator.ts';
+import { frameFromFolioPte, orderFromPte, PTE_NONE } from '../arena/pte.ts';
+import { CHUNK_BYTES, CHUNK_PAGES, PAGE_BYTES } from '../base/units.ts';
 import { clearBits } from '../page-table/block-bits.ts';
 import {
   findLeaf,
@@ -17,23 +19,9 @@ import {
 } from '../page-table/page-table.ts';
 import { freeLeafIfEmptyLocked, removeFolioLocked } from '../reclaim/folio.ts';
 import { lruRemoveLocked } from '../reclaim/lru.ts';
-import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
-import { slotOfEntry } from '../swap/direct-entry.ts';
-import { isSlotSharedLocked, putReferenceLocked } from '../swap/slot-count.ts';
-import { endRowLocked } from '../swap/slot-free.ts';
-import * as W from '../swap/slot-word.ts';
-import { dropInRowLocked } from '../swap/storage.ts';
-import { cancelLocked } from '../swap/swap-out.ts';
-import { entryWordLocked } from '../swap/swap-table.ts';
-import { objectWordAt } from '../swap/zs-pool.ts';
+import { detachLeaf, wakeForDetached } from '../swap/detached-leaves.ts';
+import { createUnmapResult, UNMAP_BATCH, unmapBatchLocked } from '../swap/unmap-pages.ts';
 import type { Memory } from './memory.ts';
-
-/** Entries cleared in one hold of the lock. */
-const UNMAP_BATCH = 64;
-/** Slot words of the batch's swapped pages; others have 0. */
-const ahead = new Int32Array(UNMAP_BATCH);
-/** Where the looks ahead go, so that they are not optimized away. */
-const looks = new Int32Array(1);
 
 /**
  * Clears the pages of `[first, last)`, byte offsets of whole pages. A pinned page cannot go: it is zeroed where it
@@ -54,6 +42,7 @@ export function discardRange(memory: Memory, region: number, first: number, last
     discardInChunk(node, region, local, start, end);
     chunk++;
   }
+  wakeForDetached(memory.nodes);
 }
 
 /** The next chunk of any node that has a leaf, at most the end. */
@@ -70,20 +59,20 @@ function skipAbsent(memory: Memory, region: number, chunk: number, last: number)
 }
 
 function discardInChunk(node: Node, region: number, local: number, start: number, end: number): void {
-  let pinned = false;
+  if (end - start === CHUNK_PAGES && detachLeaf(node, region, local)) return;
+  const result = createUnmapResult();
+  let pinned = 0;
   for (let page = start; page < end; page += UNMAP_BATCH) {
     node.lock();
     // Looked up under the lock: another discard may have freed the leaf since.
     const leaf = findLeaf(node, region, local);
     const count = leaf === 0 ? 0 : Math.min(end - page, UNMAP_BATCH);
-    lookAheadLocked(node, leaf + page, count);
-    for (let i = 0; i < count; i++) {
-      if (!unmapPageLocked(node, region, leaf + page + i, ahead[i])) pinned = true;
-    }
-    endRowLocked(node);
+    unmapBatchLocked(node, leaf + page, count, true, result);
+    node.words[regionAt(region) + L.R_PAGES] -= result.gone;
     node.unlock();
+    pinned += result.left;
   }
-  if (pinned || end - start < CHUNK_PAGES) return;
+  if (pinned > 0 || end - start < CHUNK_PAGES) return;
   dropEmptyLeaf(node, region, local);
 }
 
@@ -97,57 +86,6 @@ export function dropEmptyLeaf(node: Node, region: number, local: number): void {
 
 function isEmpty(node: Node, leaf: number): boolean {
   for (let i = 0; i < CHUNK_PAGES; i++) if (node.words[leaf + i] !== PTE_NONE) return false;
-  return true;
-}
-
-/**
- * The slot words of the batch, and one look at each compressed object. Freeing one waits for its first word to come from
- * memory; looked at one after the other, with nothing in between that depends on them, they come at the same time. Takes a
- * tenth off the time of freeing.
- */
-function lookAheadLocked(node: Node, first: number, count: number): void {
-  const { words } = node;
-  let seen = 0;
-  for (let i = 0; i < count; i++) {
-    const pte = words[first + i];
-    if (pte === PTE_NONE || isPresent(pte)) {
-      ahead[i] = 0;
-      continue;
-    }
-    const word = entryWordLocked(node, slotOfEntry(node, first + i, pte), pte);
-    ahead[i] = word;
-    if (W.tagOf(word) === W.SLOT_OBJECT) seen ^= words[objectWordAt(W.payloadOf(word))];
-  }
-  looks[0] = seen;
-}
-
-/** `word` is the slot's of a swapped page; a row of slots may be left to end. False when the page is pinned: it then reads as zeros but stays. */
-function unmapPageLocked(node: Node, region: number, pteAt: number, word: number): boolean {
-  const { words } = node;
-  const pte = words[pteAt];
-  if (pte === PTE_NONE) return true;
-  if (isPresent(pte)) return unmapPresentLocked(node, region, pteAt, frameFromPte(pte));
-  const slot = slotOfEntry(node, pteAt, pte);
-  Atomics.store(words, pteAt, PTE_NONE);
-  words[regionAt(region) + L.R_PAGES]--;
-  if (isSlotSharedLocked(node, slot)) putReferenceLocked(node, slot);
-  else if (W.tagOf(word) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(word) as Pfn);
-  else dropInRowLocked(node, slot, word);
-  return true;
-}
-
-function unmapPresentLocked(node: Node, region: number, pteAt: number, pfn: Pfn): boolean {
-  if (node.words[node.slotAt + pfn] !== 0) dropCleanCopyLocked(node, pfn);
-  if (!freezeLocked(node, pfn)) {
-    node.kernel.fill(pfn << 12, 0, PAGE_BYTES);
-    return false;
-  }
-  Atomics.store(node.words, pteAt, PTE_NONE);
-  bumpVersionLocked(node, pfn);
-  lruRemoveLocked(node, pfn);
-  node.words[L.H_REGION_PAGES]--;
-  node.words[regionAt(region) + L.R_PAGES]--;
-  freeLocked(node, pfn);
   return true;
 }
 
@@ -206,5 +144,6 @@ export function destroyRegion(memory: Memory, region: number, chunks: number): b
     freeDirectoriesLocked(node, region);
     node.unlock();
   }
+  wakeForDetached(memory.nodes);
   return isGone;
 }
