@@ -146,6 +146,14 @@ const SCENARIOS: readonly Scenario[] = [
     reaches: [...SHARED, 'swap_rescued', 'swap_copies_ahead', 'swap_clean_copies'],
   },
   {
+    name: 'leaves freed later',
+    shape: { bytes: 4 * MIB, kcompressd: 1, detaching: 1024 },
+    pages: 400,
+    mayFill: true,
+    runs: 15,
+    reaches: [...SHARED, 'leaves_detached', 'swap_rescued'],
+  },
+  {
     name: 'few pages, many writers of each',
     shape: { bytes: 4 * MIB, kcompressd: 1 },
     pages: 12,

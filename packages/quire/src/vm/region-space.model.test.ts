@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as fc from 'fast-check';
+import { H_DETACH_MAX } from '../arena/layout.ts';
 import { C, type CounterName } from '../base/counters.ts';
 import { CHUNK_BYTES, CHUNK_PAGES, MIB, PAGE_BYTES } from '../base/units.ts';
 import { daemonsOf } from '../testing/daemon-steps.ts';
@@ -29,9 +30,12 @@ class Session {
   private readonly daemons: { step(): boolean }[];
   private readonly coldPages: number;
   private turn = 0;
+  /** Of so many discards one is of a whole chunk. */
+  private readonly chunkEvery: number;
 
   constructor(instance: TestInstance, coldPages: number, access: Access, switchesTiers = false) {
     this.instance = instance;
+    this.chunkEvery = instance.node.words[H_DETACH_MAX] > 0 ? 3 : 50;
     this.coldPages = coldPages;
     const space = instance.space(REGION_BYTES, '', access);
     const first = new RegionModel(instance.memory, space);
@@ -70,7 +74,7 @@ class Session {
       case 11:
         return model.fill(offset + (b % 2 === 0 ? 0 : inPage), command & 0xff, 1 + (b % 9000));
       case 12:
-        return b % 50 === 0
+        return b % this.chunkEvery === 0
           ? model.discard(offset - (offset % CHUNK_BYTES), CHUNK_BYTES)
           : model.discard(offset + (b % 3 === 0 ? inPage : 0), 1 + (b % 40_000));
       case 13:
@@ -186,6 +190,32 @@ const SCENARIOS: readonly Scenario[] = [
     mayFill: true,
     runs: 20,
     reaches: [...FILE, 'swap_clean_copies'],
+  },
+  {
+    name: 'leaves freed later',
+    shape: { bytes: 4 * MIB, kcompressd: 1, detaching: 1024 },
+    coldPages: 2000,
+    mayFill: true,
+    runs: 20,
+    reaches: ['leaves_detached', 'zswpout', 'zswpin', ...RING],
+  },
+  {
+    name: 'leaves freed later, two nodes, devices come and go',
+    shape: { bytes: 4 * MIB, nodes: 2, kcompressd: 1, fileBytes: 8 * MIB, poolShare: 0.2, detaching: 2 },
+    coldPages: 5000,
+    switchesTiers: true,
+    mayFill: true,
+    runs: 12,
+    reaches: ['leaves_detached', ...FILE],
+  },
+  {
+    name: 'leaves freed later, direct mode, units',
+    shape: { bytes: 4 * MIB, isVirtual: false, detaching: 3 },
+    coldPages: 2000,
+    access: 'sequential',
+    mayFill: true,
+    runs: 10,
+    reaches: ['leaves_detached', ...UNITS],
   },
   {
     name: 'two nodes',
