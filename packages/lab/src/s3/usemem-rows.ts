@@ -110,6 +110,7 @@ function report(samples: Samples, sizes: UsememSizes, threads: number, isLast: b
     results.measured(column, `usemem_${threads}_throughput`, 'MB/s', rounds.map(megabytesPerSecond(sizes)));
     results.measured(column, `usemem_${threads}_free`, 'µs', rounds.map(freeUs));
   }
+  results.measured(QUIRE, `usemem_${threads}_free_done`, 'µs', samples.quire.map(freeDoneUs));
   for (const [column, rounds] of columns.slice(1)) {
     if (rounds.length === 0) continue;
     const suffix = `${column === HOST ? '' : '_huge_pages'}${isLast ? '' : `_n${threads}`}`;
@@ -118,11 +119,15 @@ function report(samples: Samples, sizes: UsememSizes, threads: number, isLast: b
     results.ratio(`usemem_throughput_vs_host${suffix}`, faster, isGoal ? { atLeast: 2 } : {});
     const freer = pairedRatio(rounds.map(freeUs), samples.quire.map(freeUs));
     results.ratio(`usemem_free_vs_host${suffix}`, freer, isGoal ? { atLeast: 4 } : {});
+    // The host has freed everything when munmap returns, Quire when its daemon has.
+    const done = pairedRatio(rounds.map(freeUs), samples.quire.map(freeDoneUs));
+    results.ratio(`usemem_free_done_vs_host${suffix}`, done);
   }
 }
 
 const writeUs = (round: Timed) => round.writeUs;
 const freeUs = (round: Timed) => round.freeUs;
+const freeDoneUs = (round: QuireRound) => round.freeDoneUs;
 
 function megabytesPerSecond(sizes: UsememSizes): (round: Timed) => number {
   return (round) => (sizes.pages * PAGE_BYTES) / round.writeUs;

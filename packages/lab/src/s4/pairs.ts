@@ -68,6 +68,8 @@ function report(modes: readonly Mode[], sizes: PairSizes, results: Results): voi
     const free = rounds.map(({ freeUs }) => freeUs);
     results.measured(name, `usemem_throughput${suffix}`, 'MB/s', rounds.map(megabytesPerSecond(sizes)));
     results.measured(name, `usemem_free${suffix}`, 'µs', free);
+    const done = rounds.map(({ freeDoneUs }) => freeDoneUs);
+    results.measured(name, `usemem_free_done${suffix}`, 'µs', done);
   }
   for (const mode of modes) results.facts(mode.name, `reclaim${suffix}`, reclaimOf(mode));
   const [virtual, direct] = modes.map(({ rounds }) => rounds);
@@ -75,6 +77,9 @@ function report(modes: readonly Mode[], sizes: PairSizes, results: Results): voi
   results.ratio(`virtual_throughput${suffix}`, medianInterval(throughput), { atLeast: 0.99 });
   const free = virtual.map((round, pair) => round.freeUs / direct[pair].freeUs);
   results.ratio(`virtual_free${suffix}`, medianInterval(free), { atMost: 1.01 });
+  // All of the work, the part that the call leaves to kswapd too.
+  const done = virtual.map((round, pair) => round.freeDoneUs / direct[pair].freeDoneUs);
+  results.ratio(`virtual_free_done${suffix}`, medianInterval(done));
   // What the processors spent: on a machine with other guests these spread less than times do.
   const cpuWrite = virtual.map((round, pair) => round.writeCpuUs / direct[pair].writeCpuUs);
   results.ratio(`virtual_cpu_of_write${suffix}`, medianInterval(cpuWrite));

@@ -21,7 +21,9 @@ export interface UsememChildArgs {
 export interface UsememPhase {
   readonly phase: Phase;
   readonly us: number;
-  /** Of processors, all threads of the process together, daemons too. */
+  /** Until `quire.stats()` after the phase had answered: what a discard leaves to the daemons is freed by then. */
+  readonly doneUs: number;
+  /** Of processors until then, all threads of the process together, daemons too. */
   readonly cpuUs: number;
   /** `quire.stats()` after the phase. */
   readonly stats: Readonly<Record<string, number>>;
@@ -46,11 +48,13 @@ await serveParent<UsememChildArgs>(async ({ open, pages, threads }) => {
     const phase = PHASES.find((each) => each === line);
     if (phase === undefined) throw new Error(`unknown phase ${line}`);
     const before = process.cpuUsage();
+    const started = performance.now();
     const us = runPhase(control, threads, phase);
-    const { user, system } = process.cpuUsage(before);
     const stats = quire.stats() as Readonly<Record<string, number>>;
+    const doneUs = (performance.now() - started) * 1000;
+    const { user, system } = process.cpuUsage(before);
     if (phase === 'free') checkFreed(stats);
-    return { phase, us, cpuUs: user + system, stats };
+    return { phase, us, doneUs, cpuUs: user + system, stats };
   };
   return {
     run,

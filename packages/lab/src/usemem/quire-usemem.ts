@@ -8,6 +8,8 @@ export type Stats = Readonly<Record<string, number>>;
 export interface QuireRound {
   readonly writeUs: number;
   readonly freeUs: number;
+  /** From the same moment until every page and slot had come back: the call leaves whole chunks to kswapd. */
+  readonly freeDoneUs: number;
   /** Time of processors, of all threads together. */
   readonly writeCpuUs: number;
   readonly freeCpuUs: number;
@@ -42,7 +44,15 @@ export class QuireUsemem {
     const write = await this.#child.phase<UsememPhase>('write');
     const free = await this.#child.phase<UsememPhase>('free');
     const [writeCpuUs, freeCpuUs] = [write.cpuUs, free.cpuUs];
-    return { writeUs: write.us, freeUs: free.us, writeCpuUs, freeCpuUs, written: write.stats, freed: free.stats };
+    return {
+      writeUs: write.us,
+      freeUs: free.us,
+      freeDoneUs: free.doneUs,
+      writeCpuUs,
+      freeCpuUs,
+      written: write.stats,
+      freed: free.stats,
+    };
   }
 
   async end(): Promise<void> {
