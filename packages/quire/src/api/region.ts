@@ -102,7 +102,10 @@ export class Region implements Disposable {
     }
   }
 
-  /** Gives the bytes back: they read as zeros, and whole pages free what they took. */
+  /**
+   * Gives the bytes back: they read as zeros, and whole pages free what they took. Where daemon threads run, those of whole
+   * 2 MiB chunks are freed a little later, by kswapd, or by who needs the memory (as UNLINK of Redis); `stats()` shows them freed.
+   */
   discard(offset: number, length: number): void {
     checkSpan(offset, length, this.size);
     this.checkOpen();

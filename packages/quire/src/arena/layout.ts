@@ -226,6 +226,9 @@ export const GROUPS_AT = line(GROUPS_MAX * GROUP_WORDS);
 /** A block of LRU lists for each group (reclaim/lru.ts); two of them are a cache line. */
 export const LRU_BLOCK_WORDS = 8;
 export const LRU_BLOCKS_AT = line(GROUPS_MAX * LRU_BLOCK_WORDS);
+/** Ring of detached leaves: word index and group of each. */
+export const DETACHED_MAX = 1024;
+export const DETACHED_AT = line(DETACHED_MAX * 2);
 export const SEQUENCES_AT = line(SEQUENCE_WORDS);
 export const CLUSTER_ROOTS_AT = line(CLUSTER_ROOTS);
 /** Heads of the cluster lists: [nobody's, group 0 … 63, mixed][partial, fragmented][order]. */
@@ -241,9 +244,6 @@ export const DEVICE_WORDS = 32;
 export const DEVICES_AT = line(DEVICES_MAX * DEVICE_WORDS);
 /** Tables of crc32c: eight of 256 words. */
 export const CRC_TABLE_AT = line(8 * 256);
-/** Ring of detached leaves: word index and group of each. */
-export const DETACHED_MAX = 1024;
-export const DETACHED_AT = line(DETACHED_MAX * 2);
 export const STATIC_WORDS = (line(0) + PAGE_WORDS - 1) & ~(PAGE_WORDS - 1);
 
 /* Thread slot, words from its base. */
