@@ -8,6 +8,7 @@ import { C } from '../base/counters.ts';
 import { CHUNK_BYTES, CHUNK_PAGES, MIB, PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { Kswapd } from '../daemons/kswapd.ts';
 import { findLeaf, regionAt } from '../page-table/page-table.ts';
+import { groupAt } from '../reclaim/group.ts';
 import { detachedLeaves, freeDetached, freeDetachedSome, hasDetached } from '../swap/detached-leaves.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
 import { claimLocked, publishSameLocked } from '../swap/swap-out.ts';
@@ -271,7 +272,7 @@ describe('nobody fails for what waits', () => {
     assert.ok(reclaimDirect(instance.memory.reclaimers[0], CHUNK_PAGES));
   });
 
-  it('a group at its limit has its own back first, and then what clones of other groups keep', () => {
+  it('a group at its limit has its own back first', () => {
     const space = start();
     const group = openGroup(instance.memory, 'a');
     setGroupLimits(instance.memory, group, CHUNK_PAGES, 0);
@@ -287,20 +288,30 @@ describe('nobody fails for what waits', () => {
       detachedLeaves(instance.node).some((each) => each.group !== group),
       'the other group’s waits still',
     );
-    const clone = cloneRegionWithPages(own);
-    own.discard(0, CHUNK_BYTES);
-    closeRegion(instance.memory, clone);
-    write(own, 0, CHUNK_PAGES);
     closeRegion(instance.memory, region);
     closeGroup(instance.memory, group);
   });
 
-  /** A clone of another group, of pages that have no slots: with a swap limit of 0 they are copied. */
-  function cloneRegionWithPages(own: RegionSpace): number {
-    write(own, 0, 100);
-    setGroupLimits(instance.memory, 1, undefined, 100);
-    return cloneRegion(instance.memory, own.region, '', 'default');
-  }
+  it('and then what clones of other groups keep of it', () => {
+    start();
+    const group = openGroup(instance.memory, 'a');
+    setGroupLimits(instance.memory, group, 64, 100);
+    const { region } = openRegion(instance.memory, '', chunksFor(SIZE), 'a');
+    const own = new RegionSpace(instance.memory, region, SIZE);
+    write(own, 0, 150);
+    const clone = cloneRegion(instance.memory, region, '', 'default');
+    own.discard(0, CHUNK_BYTES);
+    closeRegion(instance.memory, clone);
+    assert.equal(
+      instance.node.words[groupAt(group) + L.G_SWAP_PAGES],
+      100,
+      'slots of the group, named by the clone’s leaf',
+    );
+    write(own, 0, 150);
+    assertPages(own, 0, 150);
+    closeRegion(instance.memory, region);
+    closeGroup(instance.memory, group);
+  });
 
   it('slots that wait are slots to be had', () => {
     const space = start({ bytes: 4 * MIB, slots: 700 });
