@@ -2,6 +2,7 @@
  * Opens maps: three regions (index, heap, meta) and a control block under one name. A map without a name gets one
  * nobody else can ask for.
  */
+import * as L from '../arena/layout.ts';
 import { QuireError } from '../base/errors.ts';
 import { GIB } from '../base/units.ts';
 import { PageMap } from '../map/page-map.ts';
@@ -9,7 +10,7 @@ import type { PageMapOptions } from '../map/page-map-options.ts';
 import { type MapKey, QuireMap, type QuireMapOptions } from '../map/quire-map.ts';
 import type { Memory } from '../vm/memory.ts';
 import { RegionSpace } from '../vm/region-space.ts';
-import { chunksFor, closeRegion, controlWords, openRegion } from '../vm/region-table.ts';
+import { chunksFor, closeRegion, controlWords, openRegion, setParts } from '../vm/region-table.ts';
 
 /** Address space of a map's regions, not memory: 64 TiB would hold more records than the index can count. */
 const HEAP_BYTES = 16 * 1024 * GIB;
@@ -58,11 +59,12 @@ function openSpaces(memory: Memory, thread: number, place: MapPlace, options: Pa
   };
   try {
     const control = controlWords(memory, info.region);
-    parts = info.created ? makeParts(memory, control, group) : findParts(memory, control);
+    parts = info.created ? makeParts(memory, info.region, control, group) : findParts(memory, control);
     const map = PageMap.open({ index: parts[0], heap, meta: parts[1] }, control, {
       ...options,
       threadId: thread,
       checkAlive: () => heap.checkAlive(),
+      isThreadDead: memory.isWorkerDead,
     });
     return { map, close };
   } catch (error) {
@@ -71,11 +73,12 @@ function openSpaces(memory: Memory, thread: number, place: MapPlace, options: Pa
   }
 }
 
-function makeParts(memory: Memory, control: Int32Array, group: string): [RegionSpace, RegionSpace] {
+function makeParts(memory: Memory, region: number, control: Int32Array, group: string): [RegionSpace, RegionSpace] {
   const made: RegionSpace[] = [];
   try {
     for (const bytes of [INDEX_BYTES, META_BYTES]) {
-      made.push(new RegionSpace(memory, openRegion(memory, '', chunksFor(bytes), group).region, bytes));
+      const part = openRegion(memory, '', chunksFor(bytes), group, L.REGION_MEMORY, true);
+      made.push(new RegionSpace(memory, part.region, bytes));
     }
   } catch (error) {
     for (const space of made) closeRegion(memory, space.region);
@@ -83,6 +86,8 @@ function makeParts(memory: Memory, control: Int32Array, group: string): [RegionS
     Atomics.notify(control, PARTS);
     throw error;
   }
+  // For those who bury the map's only user.
+  setParts(memory, region, [made[0].region, made[1].region]);
   Atomics.store(control, PARTS + 1, made[1].region);
   // Last: pairs with the load of findParts.
   Atomics.store(control, PARTS, made[0].region + 1);

@@ -3,14 +3,32 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { instantiateKernel } from '../codec/wasm-kernel.ts';
+import { FileDevice } from '../daemons/file-device.ts';
+import { nodeTasks } from '../daemons/node-tasks.ts';
 import { nodeZstd } from '../daemons/node-zstd.ts';
+import { attachReaper } from '../daemons/reaper.ts';
 import { viewNodes } from '../vm/instance.ts';
+import { Memory } from '../vm/memory.ts';
+import { attachThread } from '../vm/thread-slot.ts';
 import type { ResolvedOptions } from './options.ts';
 import { resolveTriggers } from './pressure-watch.ts';
 import type { QuireHandle } from './quire.ts';
 
+/** What `Quire.attach` joins with. Throws as it says. */
+export function joinHandle(handle: QuireHandle): { readonly memory: Memory; readonly thread: number } {
+  const nodes = viewHandle(handle);
+  const memory = new Memory(nodes, new FileDevice(nodes[0]));
+  memory.checkAlive();
+  try {
+    const reaper = attachReaper(memory, nodeTasks);
+    return { memory, thread: attachThread(nodes, nodeTasks, () => reaper.makeRoom()) };
+  } catch (error) {
+    throw memory.latch(error);
+  }
+}
+
 /** Views of the nodes that a handle names. Throws ERR_QUIRE_INVALID_ARG for anything that is none. */
-export function viewHandle(handle: QuireHandle): Node[] {
+function viewHandle(handle: QuireHandle): Node[] {
   try {
     const memories = [...handle.memories];
     if (memories.length === 0) throw new TypeError('no memories');

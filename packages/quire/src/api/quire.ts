@@ -10,6 +10,7 @@ import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
 import { setCompaction } from '../compaction/policy.ts';
 import { FileDevice } from '../daemons/file-device.ts';
 import { NodeFileIo } from '../daemons/node-file-io.ts';
+import { nodeTasks } from '../daemons/node-tasks.ts';
 import { nodeZstd } from '../daemons/node-zstd.ts';
 import { InlineRunner } from '../daemons/runner.ts';
 import { type FileRole, WorkerPool } from '../daemons/worker-pool.ts';
@@ -49,7 +50,7 @@ import { FileHost } from './file-host.ts';
 import { checkSwapLimits, Group, type GroupOptions } from './group.ts';
 import { openByteMap, openMap } from './map-opener.ts';
 import { type ByteMapOptions, type MapOptions, resolveByteMapOptions, resolveMapOptions } from './map-options.ts';
-import { areasFor, makeMemories, viewHandle } from './node-memories.ts';
+import { areasFor, joinHandle, makeMemories } from './node-memories.ts';
 import { daemonThreads, type QuireOptions, type ResolvedOptions, resolveOptions, type TierOptions } from './options.ts';
 import { type PressureTrigger, PressureWatch, type QuireEvents, stallClockUs } from './pressure-watch.ts';
 import type { QuireFile } from './quire-file.ts';
@@ -133,7 +134,7 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
     attachFiles(memory, new NodeFileIo());
     this.descriptors = new Descriptors(handle.channel, owns !== undefined, () => memory.checkAlive());
     this.files = new FileHost(memory, this.descriptors, handle.readaheadBytes);
-    this.meter = new StallMeter(memory.nodes[0].words, stallClockUs);
+    this.meter = new StallMeter(memory.nodes[0].words, stallClockUs, memory.nodes[0].threadAt);
     this.watch = new PressureWatch(this.meter, handle.pressure, (event) => this.emit('pressure', event));
     this.meetPressure();
   }
@@ -189,8 +190,8 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
       setCompaction(nodes, shape.compaction);
       setReclaimPolicy(nodes, shape.reclaim);
       setTierCodecs(nodes, shape);
-      const thread = attachThread(nodes);
-      const memory = new Memory(nodes, new FileDevice(nodes[0].words));
+      const thread = attachThread(nodes, nodeTasks);
+      const memory = new Memory(nodes, new FileDevice(nodes[0]));
       const tiers = new SwapTiers(memory, () => memory.checkAlive());
       for (const file of swapFiles) tiers.add(file);
       const handle = {
@@ -217,14 +218,8 @@ export class Quire extends EventEmitter<QuireEvents> implements AsyncDisposable 
    * ERR_QUIRE_OUT_OF_MEMORY (no thread slot left).
    */
   static attach(handle: QuireHandle): Quire {
-    const nodes = viewHandle(handle);
-    const memory = new Memory(nodes, new FileDevice(nodes[0].words));
-    memory.checkAlive();
-    try {
-      return new Quire(memory, attachThread(nodes), handle, undefined);
-    } catch (error) {
-      throw memory.latch(error);
-    }
+    const { memory, thread } = joinHandle(handle);
+    return new Quire(memory, thread, handle, undefined);
   }
 
   /** What another thread attaches with. */

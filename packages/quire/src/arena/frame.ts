@@ -17,11 +17,13 @@
  *            Then load the page-table entry again: only if it still names this frame is the pin good.
  *   freeze   under the node lock: CAS 0 → FROZEN. Fails while anybody holds a pin.
  *   thaw     add -FROZEN, never a store: pins that are about to be undone may be in the count.
+ *   note     each thread notes what it has pinned (arena/pin-note.ts), after the pin; forgotten before the unpin.
  * Everything but a mapped page is frozen, free frames too, so a stale reader can never pin what is not a mapped page.
  */
 import type { Pfn } from '../base/units.ts';
 import { announce } from './fence.ts';
 import type { Node } from './node.ts';
+import { forgetPin, notePin } from './pin-note.ts';
 
 export const KIND_RESERVED = 0; // static tables, and the inside of a block
 export const KIND_FREE = 1; // head of a block on a buddy list
@@ -98,22 +100,38 @@ export function isSequential(node: Node, pfn: Pfn): boolean {
  * moved.
  */
 export function tryPin(node: Node, pfn: Pfn): boolean {
-  if (Atomics.add(node.words, node.pinAt + pfn, 1) >= 0) return true;
+  if (Atomics.add(node.words, node.pinAt + pfn, 1) >= 0) {
+    notePin(node, pfn);
+    return true;
+  }
   Atomics.sub(node.words, node.pinAt + pfn, 1);
   return false;
 }
 
 export function unpin(node: Node, pfn: Pfn): void {
+  forgetPin(node, pfn);
   Atomics.sub(node.words, node.pinAt + pfn, 1);
+}
+
+/** Gives up a pin that is not noted frame by frame: of a run, of a batch of writeback. */
+export function dropPin(node: Node, pfn: Pfn): void {
+  Atomics.sub(node.words, node.pinAt + pfn, 1);
+}
+
+/** One more pin on a frame that is not frozen. */
+export function pinLocked(node: Node, pfn: Pfn): void {
+  Atomics.add(node.words, node.pinAt + pfn, 1);
+  notePin(node, pfn);
 }
 
 export function freezeLocked(node: Node, pfn: Pfn): boolean {
   return Atomics.compareExchange(node.words, node.pinAt + pfn, 0, FROZEN) === 0;
 }
 
-/** Ends the freeze with `pins` pins already held by the caller. */
+/** Ends the freeze with `pins` pins, 0 or 1, already held by the caller. */
 export function thawLocked(node: Node, pfn: Pfn, pins: number): void {
   Atomics.add(node.words, node.pinAt + pfn, pins - FROZEN);
+  if (pins !== 0) notePin(node, pfn);
 }
 
 /**

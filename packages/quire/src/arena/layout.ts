@@ -252,6 +252,13 @@ export const T_AREA = 1; // pfn of its area
 export const T_CACHE_HEAD = 2; // order-0 frame cache, linked through frame.next
 export const T_CACHE_COUNT = 3;
 export const T_CLUSTER = 4; // + order: current cluster + 1
+/* Node 0 only: for those who look after threads that ended without leaving (daemons/reaper.ts). */
+/** The system's number of the thread, 0 when it does not tell, below 0: found dead, its burial is somebody's. */
+export const T_TASK = 14;
+export const T_START = 15; // when the thread began, low 32 bits, since numbers are used again
+export const T_STALL = 16; // what the pressure words count it as: a STALL_ code of reclaim/pressure.ts
+export const T_WORKER = 17; // Node's threadId + 1: names the holder of a map's lock
+export const T_DEVICES = 18; // + device: its share of V_USERS
 
 /* Thread area: one order-5 block. Byte offsets from its start. */
 export const AREA_ORDER = 5;
@@ -274,6 +281,14 @@ export const AREA_STAGING = 64 * 1024;
 export const AREA_STAGING_BYTES = 60 * 1024;
 /** Float64 counters, written by the owner alone. */
 export const AREA_COUNTERS = 124 * 1024;
+/** What the thread has pinned (arena/pin-note.ts): frames, at places by their numbers, and runs of frames (first, count). */
+export const AREA_PINS = AREA_COUNTERS + 2048;
+export const PIN_NOTES = 256;
+export const AREA_RUNS = AREA_PINS + PIN_NOTES * 4;
+export const PIN_RUNS = 64;
+/** Node 0: a byte for each region, how often the thread has it open; USES_MANY: that often or more. */
+export const AREA_USES = AREA_RUNS + PIN_RUNS * 8;
+export const USES_MANY = 255;
 
 /* Region slot, words from its base. Roots: 16 directories of 1024 tables of 1024 leaves: 2^24 chunks of 2 MiB = 2^45 bytes. */
 export const R_STATE = 0; // 0 free, 1 in use
@@ -294,6 +309,8 @@ export const R_NAME = 8; // 32 words
 export const R_NAME_BYTES_MAX = 127;
 /** Node 0: the group that its pages are charged to. */
 export const R_GROUP = 40;
+/** Two nameless regions that go with this one, a map's: numbers + 1, 0 none. */
+export const R_PARTS = 41;
 export const R_ROOTS = 48; // 16 words
 export const ROOTS = 16;
 
@@ -430,14 +447,14 @@ export function nodeGeometry(bytes: number): NodeGeometry {
 }
 
 /* Static checks: cheap, run at load, so a wrong edit of this file fails every test at once. */
-assert(R_NAME * 4 + 1 + R_NAME_BYTES_MAX <= R_GROUP * 4 && R_GROUP < R_ROOTS, 'region slot names');
+assert(R_NAME * 4 + 1 + R_NAME_BYTES_MAX <= R_GROUP * 4 && R_PARTS + 2 <= R_ROOTS, 'region slot names');
 assert(G_NAME * 4 + 1 + GROUP_NAME_BYTES_MAX <= GROUP_WORDS * 4 && G_SWAP_REFUSED < G_NAME, 'group slot');
 assert(R_ROOTS + ROOTS <= REGION_WORDS, 'region slot roots');
-assert(T_CLUSTER + 10 <= THREAD_WORDS, 'thread slot');
+assert(T_CLUSTER + 10 <= T_TASK && T_DEVICES + DEVICES_MAX <= THREAD_WORDS, 'thread slot');
 assert(AREA_SCRATCH + SCRATCH_PAGES * PAGE_BYTES <= AREA_GATHER, 'thread area scratch');
 assert(AREA_GATHER + UNIT_BYTES <= AREA_STAGING && UNIT_BYTES <= AREA_STAGING_BYTES, 'thread area units');
 assert(
-  AREA_STAGING + AREA_STAGING_BYTES <= AREA_COUNTERS && AREA_COUNTERS + 2048 <= PAGE_BYTES << AREA_ORDER,
+  AREA_STAGING + AREA_STAGING_BYTES <= AREA_COUNTERS && AREA_USES + REGIONS_MAX <= PAGE_BYTES << AREA_ORDER,
   'thread area',
 );
 assert(CLUSTER_ROOTS * CLUSTER_CHUNK * CLUSTER_SLOTS === SLOTS_MAX, 'cluster roots');

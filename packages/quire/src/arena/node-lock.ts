@@ -1,5 +1,5 @@
 /**
- * The node lock: one word, free = 0, else owner thread id (1…255) with CONTENDED set while somebody sleeps on it.
+ * The node lock: one word, free = 0, else owner thread id (1…254) with CONTENDED set while somebody sleeps on it.
  *
  * Held for microseconds, 30 at most, never across compression, I/O or a wait, so spinning comes first; a holder
  * that lost its processor is waited for with Atomics.wait. Lock order: node locks in ascending node number; nothing
@@ -8,12 +8,29 @@
  *   acquire: CAS 0 → me           pairs with the release store of the last holder
  *   release: swap → 0, wake one if CONTENDED was set
  *
- * The owner id in the word tells who died holding it: see `daemons/worker-pool.ts`.
+ * The owner id in the word tells who died holding it. A thread that has slept for 0.1 s asks whether the holder lives
+ * (`Reap`, given by daemons/reaper.ts); LOST_OWNER in place of an id says that a dead thread left behind what the lock
+ * guards half done: nobody gets it any more.
  */
 import { assert } from '../base/assert.ts';
 
 const CONTENDED = 0x100;
 const OWNER_MASK = 0xff;
+/** No thread has this id. */
+const LOST_OWNER = 0xff;
+
+/** What a waiter is told of the thread that holds its lock. */
+export const HOLDER_LIVES = 0;
+/** It is dead and buried: the lock is free by now, or lost. */
+export const HOLDER_BURIED = 1;
+/** It died in a node lock: the instance is FAILED. */
+export const INSTANCE_LOST = 2;
+
+/** Asks whether the thread of this id lives, and buries it if not. */
+export type Reap = (thread: number) => number;
+
+/** Asleep for this long, a waiter asks after the holder. */
+const REAP_MS = 100;
 /**
  * Some 40 µs: long enough to outlast a batch being published, short enough not to burn a time slice when the holder was
  * preempted.
@@ -27,18 +44,18 @@ const SLEEP_MS = 2;
  */
 const SLEEPS_MAX = 5000;
 
-export function acquire(words: Int32Array, at: number, me: number): void {
-  if (Atomics.compareExchange(words, at, 0, me) !== 0) acquireSlow(words, at, me);
+export function acquire(words: Int32Array, at: number, me: number, reap?: Reap): void {
+  if (Atomics.compareExchange(words, at, 0, me) !== 0) acquireSlow(words, at, me, reap);
 }
 
-function acquireSlow(words: Int32Array, at: number, me: number): void {
-  const isOurs = acquireWaiting(words, at, me, SPINS, SLEEP_MS, SLEEPS_MAX);
-  assert(isOurs, 'node lock held for 10 s: its holder died', ownerOf(words, at), me);
+function acquireSlow(words: Int32Array, at: number, me: number, reap: Reap | undefined): void {
+  const isOurs = acquireWaiting(words, at, me, SPINS, SLEEP_MS, SLEEPS_MAX, reap);
+  assert(isOurs, 'node lock: its holder died, or held it for 10 s', ownerOf(words, at), me);
 }
 
 /**
- * Spins, then sleeps until the lock is this thread's. False when it slept `sleepsMax` times for `sleepMs` in vain. For
- * every lock whose word is as above.
+ * Spins, then sleeps until the lock is this thread's. False when it slept `sleepsMax` times for `sleepMs` in vain, or the
+ * lock is lost. For every lock whose word is as above.
  */
 export function acquireWaiting(
   words: Int32Array,
@@ -47,6 +64,7 @@ export function acquireWaiting(
   spins: number,
   sleepMs: number,
   sleepsMax: number,
+  reap?: Reap,
 ): boolean {
   assert((Atomics.load(words, at) & OWNER_MASK) !== me, 'lock taken twice by one thread', at, me);
   for (let spin = 0; spin < spins; spin++) {
@@ -54,6 +72,7 @@ export function acquireWaiting(
   }
   for (let sleeps = 0; sleeps < sleepsMax; ) {
     const seen = Atomics.load(words, at);
+    if ((seen & OWNER_MASK) === LOST_OWNER) return false;
     if (seen === 0) {
       // Taken as contended: others may still sleep, and only a contended release wakes them.
       if (Atomics.compareExchange(words, at, 0, me | CONTENDED) === 0) return true;
@@ -61,9 +80,23 @@ export function acquireWaiting(
     }
     const marked = seen | CONTENDED;
     if (seen !== marked && Atomics.compareExchange(words, at, seen, marked) !== seen) continue;
-    if (Atomics.wait(words, at, marked, sleepMs) === 'timed-out') sleeps++;
+    if (Atomics.wait(words, at, marked, sleepMs) !== 'timed-out') continue;
+    sleeps++;
+    const asks = reap !== undefined && (sleeps * sleepMs) % REAP_MS === 0;
+    if (asks && reap(marked & OWNER_MASK) === INSTANCE_LOST) return false;
   }
   return false;
+}
+
+/** Nobody gets the lock any more: its holder `dead` is gone for good, and what it guards may be half done. */
+export function lose(words: Int32Array, at: number, dead: number): void {
+  const was = Atomics.exchange(words, at, LOST_OWNER);
+  assert((was & OWNER_MASK) === dead, 'a lock is lost with its holder', was, dead);
+  if ((was & CONTENDED) !== 0) Atomics.notify(words, at);
+}
+
+export function isLost(words: Int32Array, at: number): boolean {
+  return ownerOf(words, at) === LOST_OWNER;
 }
 
 export function tryAcquire(words: Int32Array, at: number, me: number): boolean {

@@ -6,7 +6,8 @@ import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_WORDS, type Pfn, UNIT_PAGES, type WordIndex } from '../base/units.ts';
 import type { Kernel } from '../codec/kernel.ts';
 import * as L from './layout.ts';
-import { acquire, ownerOf, release } from './node-lock.ts';
+import { acquire, ownerOf, type Reap, release } from './node-lock.ts';
+import { NO_NOTES } from './pin-note.ts';
 
 /** Decoded pages of a unit; `valid` has a bit for each page whose slot named `location` when its sequence was noted. */
 export interface DecodedUnit {
@@ -138,7 +139,7 @@ export class Node {
   readonly shadowsByte: number;
   readonly shadowMask: number;
 
-  /** This thread's id (1…255), slot number, slot base and area, set by `attachThread`. */
+  /** This thread's id (1…64), slot number, slot base and area, set by `attachThread`. */
   thread = 0;
   threadIndex = 0;
   threadAt = 0;
@@ -156,6 +157,10 @@ export class Node {
   readonly freedRow: FreedRow = { cluster: -1, descriptor: 0, table: 0, freed: 0 };
   /** In the staging buffer too, behind the unit. */
   readonly ahead: FileAhead = createFileAhead();
+  /** Where this thread notes what it has pinned. */
+  pinsAt = NO_NOTES;
+  /** What to ask about the holder of a lock that is not let go; undefined where nobody can tell. */
+  reap: Reap | undefined;
   /** Words of node 0, where the daemons of all nodes wait. */
   home: Int32Array;
 
@@ -189,7 +194,7 @@ export class Node {
   }
 
   lock(): void {
-    acquire(this.words, L.H_LOCK, this.thread);
+    acquire(this.words, L.H_LOCK, this.thread, this.reap);
   }
 
   unlock(): void {
@@ -271,6 +276,7 @@ export class Node {
     this.ioByte = this.areaByte + L.AREA_IO;
     this.stagingByte = this.areaByte + L.AREA_STAGING;
     this.counters = new Float64Array(this.memory.buffer, this.areaByte + L.AREA_COUNTERS, 128);
+    this.pinsAt = (this.areaByte + L.AREA_PINS) / 4;
   }
 }
 

@@ -79,6 +79,7 @@ export const COUNTER_NAMES = [
   'swap_slots_stolen',
   'swap_cache_reclaimed',
   'optimistic_retries',
+  'threads_buried',
 ] as const;
 
 export type CounterName = (typeof COUNTER_NAMES)[number];

@@ -49,6 +49,22 @@ export interface FileIo {
   pause(ms: number): Promise<void>;
 }
 
+/** Threads of this process as the system knows them. */
+export interface Tasks {
+  /** The calling thread; `task` is 0 where the system does not tell. */
+  self(): Task;
+  /** False only when it is certain that the thread has ended. */
+  isAlive(task: number, start: number): boolean;
+}
+
+export interface Task {
+  /** The system's number of the thread, above 0. Used again after its end, so it comes with the time it began. */
+  readonly task: number;
+  readonly start: number;
+  /** Its number among the program's workers, never used again. */
+  readonly worker: number;
+}
+
 export interface Port {
   /** Milliseconds since 1970. */
   now(): number;

@@ -8,22 +8,24 @@
  *   user     USERS += 1;  fd = FD;  0: the device is gone  |  system call  |  USERS −= 1
  *   closer   FD = 0;  waits for USERS = 0;  close
  *
- * One of the two sees the other (all four are sequentially consistent). A thread that dies inside leaves USERS above zero,
- * and the descriptor open until the process ends.
+ * One of the two sees the other (all four are sequentially consistent). A thread's slot says how many uses are its own, so a
+ * thread that dies inside is taken out of USERS when it is buried; where nobody can tell that it died, the descriptor stays
+ * open until the process ends.
  */
 import { randomUUID } from 'node:crypto';
 import { closeSync, ftruncateSync, openSync, read, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import * as L from '../arena/layout.ts';
+import type { Node } from '../arena/node.ts';
 import { QuireError } from '../base/errors.ts';
 import type { Device } from '../base/port.ts';
 import { DEVICE_BYTES, deviceAt } from '../swap/file-devices.ts';
 
 export class FileDevice implements Device {
-  /** Words of node 0. */
-  private readonly home: Int32Array;
+  /** Node 0 of the thread. */
+  private readonly home: Node;
 
-  constructor(home: Int32Array) {
+  constructor(home: Node) {
     this.home = home;
   }
 
@@ -94,18 +96,31 @@ export class FileDevice implements Device {
 }
 
 /** The device's descriptor, announced as in use; −1 when the device is gone (nothing to give back then). */
-function takeDescriptor(home: Int32Array, device: number): number {
+function takeDescriptor(home: Node, device: number): number {
   if (device >= L.DEVICES_MAX) return -1;
   const at = deviceAt(device);
-  Atomics.add(home, at + L.V_USERS, 1);
-  // After the announcement: pairs with the exchange in `closeDescriptor`.
-  const fd = Atomics.load(home, at + L.V_FD) - 1;
+  Atomics.add(home.words, at + L.V_USERS, 1);
+  // Its own share, for who buries it: after the announcement, so that never more is taken back than was announced.
+  home.words[home.threadAt + L.T_DEVICES + device]++;
+  // After the announcement: pairs with the exchange in `retireDescriptor`.
+  const fd = Atomics.load(home.words, at + L.V_FD) - 1;
   if (fd < 0) giveDescriptor(home, device);
   return fd;
 }
 
-function giveDescriptor(home: Int32Array, device: number): void {
-  Atomics.sub(home, deviceAt(device) + L.V_USERS, 1);
+function giveDescriptor(home: Node, device: number): void {
+  home.words[home.threadAt + L.T_DEVICES + device]--;
+  Atomics.sub(home.words, deviceAt(device) + L.V_USERS, 1);
+}
+
+/** A thread died inside: its system calls are over, Node ends a thread no earlier. */
+export function buryDescriptorUses(home: Int32Array, threadAt: number): void {
+  for (let device = 0; device < L.DEVICES_MAX; device++) {
+    const at = threadAt + L.T_DEVICES + device;
+    const uses = home[at];
+    home[at] = 0;
+    if (uses > 0) Atomics.sub(home, deviceAt(device) + L.V_USERS, uses);
+  }
 }
 
 /** Nobody gets the descriptor from now on. Returns it, −1 when there was none; `isUnused` says when it may be closed. */

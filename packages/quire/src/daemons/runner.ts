@@ -73,15 +73,17 @@ export class InlineRunner {
 
 /**
  * kswapd until STOP. It scans while frames are wanted. What the ring does not take it compresses itself, and with nothing
- * to scan for it helps to empty the ring. Tiers that are taken out of use are emptied beside that, step by step.
+ * to scan for it helps to empty the ring. Tiers that are taken out of use are emptied beside that, step by step, and threads
+ * that ended are looked for.
  */
-export function runKswapd(memory: Memory): void {
+export function runKswapd(memory: Memory, reaper: Daemon): void {
   const scanners = memory.reclaimers.map((reclaimer) => new Kswapd(reclaimer));
   const compress = compressionOf(memory);
   const emptier = new Kswapoff(memory);
   const trimmer = new Ktrim(memory);
   const step = (): boolean => {
     const isScanning = stepAll(scanners);
+    reaper.step();
     return emptier.step() || isScanning || compress() || trimmer.step();
   };
   runOnEvents(memory, step, L.H_EVENTS, L.H_SLEEPERS);

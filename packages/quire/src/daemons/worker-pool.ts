@@ -5,17 +5,22 @@
  */
 import { Worker } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
-import { ownerOf } from '../arena/node-lock.ts';
 import { QuireError } from '../base/errors.ts';
-import { buryWriteback } from '../page-cache/writeback.ts';
 import { setDetaching } from '../swap/detached-leaves.ts';
 import type { Memory } from '../vm/memory.ts';
-import { breakLocks, buryThread } from '../vm/thread-slot.ts';
 import { FlusherTimer } from './flusher-timer.ts';
+import { nodeTasks } from './node-tasks.ts';
+import { attachReaper, type Reaper } from './reaper.ts';
 
 /** What a worker does. kswapd compresses what kcompressd does not take. */
 export type DaemonRole = 'kswapd' | 'kcompressd' | 'flusher' | 'kcompactd';
 export type FileRole = Extract<DaemonRole, 'flusher' | 'kcompactd'>;
+
+/** What a worker says when it has joined: its slot, and the system's number of it. */
+export interface DaemonJoined {
+  readonly thread: number;
+  readonly task: number;
+}
 
 export interface DaemonStart {
   readonly memories: readonly WebAssembly.Memory[];
@@ -28,10 +33,14 @@ const COUNT_AT: Partial<Record<DaemonRole, number>> = { flusher: L.H_FLUSHERS, k
 
 /** A worker that keeps dying is not started for ever. */
 const RESTARTS_MAX = 8;
+/** The reaper has its own clock, of a second. */
+const REAPER_TICK_MS = 500;
 
 export class WorkerPool {
   private readonly memory: Memory;
   private readonly start: Omit<DaemonStart, 'role'>;
+  private readonly reaper: Reaper;
+  private reaperTimer: ReturnType<typeof setInterval> | undefined;
   /** By number those that compress, by role the others. */
   private readonly workers = new Map<number | FileRole, Worker>();
   private readonly exits: Promise<void>[] = [];
@@ -44,11 +53,14 @@ export class WorkerPool {
   constructor(memory: Memory, start: Omit<DaemonStart, 'role'>) {
     this.memory = memory;
     this.start = start;
+    this.reaper = attachReaper(memory, nodeTasks);
   }
 
   /** Starts `count` workers: kswapd, then as many of kcompressd as are left. Resolves when all have joined. */
   async open(count: number): Promise<void> {
     this.hasThreads = count > 0;
+    this.reaperTimer = setInterval(() => this.lookForDead(), REAPER_TICK_MS);
+    this.reaperTimer.unref();
     try {
       await stayAlive(Promise.all(Array.from({ length: count }, (_, index) => this.launch(index))));
     } catch (error) {
@@ -86,11 +98,11 @@ export class WorkerPool {
       execArgv: [],
     });
     this.workers.set(which, worker);
-    let thread = -1;
+    let joined: DaemonJoined | undefined;
     let failure: unknown;
     return new Promise((resolve, reject) => {
-      worker.on('message', (message: { thread: number }) => {
-        thread = message.thread;
+      worker.on('message', (message: DaemonJoined) => {
+        joined = message;
         this.countRole(role, 1);
         resolve();
       });
@@ -100,9 +112,9 @@ export class WorkerPool {
       const exited = new Promise<void>((done) => worker.on('exit', () => done()));
       this.exits.push(exited);
       worker.on('exit', () => {
-        if (thread >= 0) this.countRole(role, -1);
+        if (joined !== undefined) this.countRole(role, -1);
         reject(new QuireError('ERR_QUIRE_FAILED', 'a daemon did not start', { cause: failure }));
-        this.onExit(which, thread);
+        this.onExit(which, joined);
       });
       // Last: a listener of 'message' makes a worker keep the process alive again.
       worker.unref();
@@ -114,15 +126,12 @@ export class WorkerPool {
     if (at !== undefined) Atomics.add(this.memory.nodes[0].words, at, by);
   }
 
-  private onExit(which: number | FileRole, thread: number): void {
+  private onExit(which: number | FileRole, joined: DaemonJoined | undefined): void {
     this.workers.delete(which);
     if (this.stopping) return;
-    if (thread >= 0 && !this.bury(thread)) {
-      for (const node of this.memory.nodes) Atomics.store(node.words, L.H_STATE, L.STATE_FAILED);
-      breakLocks(this.memory.nodes, thread);
-      return;
-    }
-    if (thread < 0 || ++this.restarts > RESTARTS_MAX) {
+    // It died inside a node lock: the instance has failed.
+    if (joined !== undefined && !this.reaper.buryDaemon(joined.thread, joined.task)) return;
+    if (joined === undefined || ++this.restarts > RESTARTS_MAX) {
       // Without this thread nobody may queue pages that nobody drains: reclaim falls back to compressing for itself.
       const { nodes } = this.memory;
       if (!this.hasCompressor()) for (const node of nodes) Atomics.store(node.words, L.H_KCOMPRESSD, 0);
@@ -140,13 +149,19 @@ export class WorkerPool {
     for (const node of nodes) Atomics.store(node.words, L.H_KSWAPDS, 0);
   }
 
-  /** False when the thread died inside a node lock. */
-  private bury(thread: number): boolean {
-    const { nodes } = this.memory;
-    if (nodes.some((node) => ownerOf(node.words, L.H_LOCK) === thread + 1)) return false;
-    // Before its id is free to be another thread's.
-    buryWriteback(this.memory, thread);
-    return buryThread(nodes, thread);
+  /** Where no kswapd does it. */
+  private lookForDead(): void {
+    const { words } = this.memory.nodes[0];
+    if (Atomics.load(words, L.H_STATE) !== L.STATE_OPEN) clearInterval(this.reaperTimer);
+    else if (Atomics.load(words, L.H_KSWAPDS) === 0) this.reapOnce();
+  }
+
+  private reapOnce(): void {
+    try {
+      this.reaper.step();
+    } catch (error) {
+      this.memory.latch(error);
+    }
   }
 
   private hasCompressor(): boolean {
@@ -158,6 +173,7 @@ export class WorkerPool {
   async close(): Promise<void> {
     this.stopping = true;
     this.flusherTimer?.stop();
+    clearInterval(this.reaperTimer);
     const home = this.memory.nodes[0].words;
     Atomics.store(home, L.H_STOP, 1);
     Atomics.add(home, L.H_EVENTS, 1);

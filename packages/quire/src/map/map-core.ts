@@ -30,6 +30,7 @@ export type DisposeBytes = (key: Uint8Array, value: Uint8Array, reason: DisposeR
 export interface CoreOptions {
   readonly threadId: number;
   readonly lockWaitMsMax: number;
+  readonly isThreadDead: ((threadId: number) => boolean) | undefined;
   readonly now: () => number;
   readonly random: () => number;
   readonly dispose: DisposeBytes | undefined;
@@ -64,7 +65,7 @@ export class MapCore {
   constructor(spaces: MapSpaces, control: Int32Array, options: CoreOptions) {
     this.control = control;
     this.options = options;
-    this.locks = new StripeLocks(control, options.threadId, options.lockWaitMsMax);
+    this.locks = new StripeLocks(control, options.threadId, options.lockWaitMsMax, options.isThreadDead);
     this.index = new HashIndex(spaces.index, control, new PageReader(spaces.index), this.locks);
     this.heap = new RecordHeap(spaces.heap, spaces.meta, control, this.locks);
     this.records = new RecordReader(spaces.heap, new PageReader(spaces.heap));

@@ -27,6 +27,8 @@ export interface PageMapOptions {
   readonly seed?: number;
   /** How long a lock may be waited for before ERR_QUIRE_FAILED. Default 10,000. */
   readonly lockWaitMsMax?: number;
+  /** Whether the thread with this `threadId` has ended; asked about the holder of a lock. Default: nobody can tell. */
+  readonly isThreadDead?: (threadId: number) => boolean;
   /**
    * Throws when what the map lives in is gone. Called where no page is looked at; the page spaces check for
    * themselves.

@@ -65,6 +65,7 @@ export class PageMap implements ByteMap {
     this.core = new MapCore(spaces, control, {
       threadId: options.threadId ?? 0,
       lockWaitMsMax: options.lockWaitMsMax ?? LOCK_WAIT_MS_MAX,
+      isThreadDead: options.isThreadDead,
       now: options.now ?? systemNow,
       random: options.random ?? systemRandom,
       dispose: options.dispose,

@@ -10,7 +10,9 @@ import { ALLOCATOR_LOCK, GROWTH_LOCK, STRIPE_LOCK, STRIPE_SEQUENCE, STRIPES } fr
  *
  * A lock word is 0 when free, else the owner's thread id + 1, with the sign bit set while somebody sleeps on it (the
  * futex of Drepper, "Futexes are tricky", mutex 2). So a thread that died inside is named by the word:
- * `heldBy(threadId)`.
+ * `heldBy(threadId)`. Who waits for a lock asks after 0.1 s whether its holder lives. If not, what the lock guards may be
+ * half done: LOST takes the place of the id, and whoever wants the lock gets ERR_QUIRE_FAILED at once. One stripe's keys,
+ * or what has to allocate; the rest of the map goes on.
  *
  * Beside each stripe lock stands a sequence (Linux seqlock): even at rest, odd while something that readers of the
  * stripe look at changes. It is separate from the lock, so that readers go on while a writer fills a new record that
@@ -20,12 +22,14 @@ export class StripeLocks {
   private readonly control: Int32Array;
   private readonly self: number;
   private readonly waitMsMax: number;
+  private readonly isDead: ((threadId: number) => boolean) | undefined;
   /** Private to the thread: a read-modify-write here is a full barrier on every machine, and touches no shared line. */
   private readonly barrier = new Int32Array(new SharedArrayBuffer(64));
 
-  /** `threadId`: 0..2^30, unique among the threads of the map. */
-  constructor(control: Int32Array, threadId: number, waitMsMax: number) {
+  /** `threadId`: 0..2^30, unique among the threads of the map, and never used again. `isDead`: of a thread that ended. */
+  constructor(control: Int32Array, threadId: number, waitMsMax: number, isDead?: (threadId: number) => boolean) {
     assert(threadId >= 0 && threadId < 0x4000_0000, 'thread id', threadId);
+    this.isDead = isDead;
     this.control = control;
     this.self = threadId + 1;
     this.waitMsMax = waitMsMax;
@@ -116,6 +120,18 @@ export class StripeLocks {
     return this.ownerOf(ALLOCATOR_LOCK) === threadId || this.ownerOf(GROWTH_LOCK) === threadId;
   }
 
+  private isLost(word: number): boolean {
+    return (Atomics.load(this.control, word) & 0x7fff_ffff) === LOST;
+  }
+
+  /** Takes the lock out of use when its holder has died. Of several waiters that see it one does. */
+  private loseIfDead(word: number): void {
+    const seen = Atomics.load(this.control, word);
+    const holder = (seen & 0x7fff_ffff) - 1;
+    if (holder < 0 || this.isDead === undefined || !this.isDead(holder)) return;
+    if (Atomics.compareExchange(this.control, word, seen, LOST) === seen) Atomics.notify(this.control, word);
+  }
+
   private ownerOf(word: number): number {
     return (Atomics.load(this.control, word) & 0x7fff_ffff) - 1;
   }
@@ -129,6 +145,7 @@ export class StripeLocks {
   /** Spins for about the time of a short critical section, then sleeps with the sign bit set. */
   private wait(word: number): void {
     const control = this.control;
+    if (this.isLost(word)) throw lostError(word);
     for (let spin = 0; spin < SPINS; spin++) {
       if (Atomics.load(control, word) === 0 && Atomics.compareExchange(control, word, 0, this.self) === 0) return;
     }
@@ -142,14 +159,25 @@ export class StripeLocks {
         continue;
       }
       if (seen < 0 || Atomics.compareExchange(control, word, seen, seen | WAITERS) === seen) {
-        if (Atomics.wait(control, word, seen | WAITERS, WAIT_MS) === 'timed-out') sleptMs += WAIT_MS;
+        if (Atomics.wait(control, word, seen | WAITERS, WAIT_MS) !== 'timed-out') continue;
+        sleptMs += WAIT_MS;
+        if (sleptMs % REAP_MS === 0) this.loseIfDead(word);
+        if (this.isLost(word)) throw lostError(word);
       }
     }
     throw new QuireError('ERR_QUIRE_FAILED', `map lock ${word} is held by thread ${this.ownerOf(word)} for too long`);
   }
 }
 
+function lostError(word: number): QuireError {
+  return new QuireError('ERR_QUIRE_FAILED', `a thread died while it was changing this part of the map (lock ${word})`);
+}
+
 const WAITERS = 0x8000_0000 | 0;
+/** No thread has this id. */
+const LOST = 0x7fff_ffff;
+/** Asleep for this long, a waiter asks after the holder. */
+const REAP_MS = 100;
 /** About 2 µs: a set that hits resident pages is done by then. */
 const SPINS = 400;
 /** A sleeper looks again after this long even when nobody wakes it. */

@@ -109,7 +109,7 @@ function fillBatch(map: FileMap, batch: Batch): number {
 function fillAlone(map: FileMap, batch: Batch): number {
   let isLocked = false;
   try {
-    lockWriteback(map.inode, map.me);
+    lockWriteback(map.inode, map.me, map.reap);
     isLocked = true;
     noteContent(map, batch);
   } finally {
@@ -300,7 +300,7 @@ function publishBatch(map: FileMap, batch: Batch): number {
 
 /** A block of a cached folio, read in place under the inode lock. */
 function fillBlock(map: FileMap, page: number): void {
-  lockInode(map.inode, map.me);
+  lockInode(map.inode, map.me, map.reap);
   try {
     map.seek(page * PAGE_BYTES);
     if (!map.pinFolio()) return;
@@ -351,7 +351,7 @@ async function fillBlockAsync(map: FileMap, page: number): Promise<void> {
 
 /** What was read goes into the cached folio, if its block is stale still and the file unchanged. */
 function copyToStale(map: FileMap, batch: Batch): void {
-  lockInode(map.inode, map.me);
+  lockInode(map.inode, map.me, map.reap);
   try {
     map.seek(batch.firstPage * PAGE_BYTES);
     if (!map.pinFolio()) return;

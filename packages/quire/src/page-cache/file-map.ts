@@ -7,6 +7,7 @@ import { LOADS_STAY_IN_ORDER } from '../arena/fence.ts';
 import { headOf, tryPin, unpin } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import type { Reap } from '../arena/node-lock.ts';
 import { frameFromFolioPte, isPresent, orderFromPte, PTE_NONE } from '../arena/pte.ts';
 import { QuireError } from '../base/errors.ts';
 import type { ByteCopier, FileIo } from '../base/port.ts';
@@ -36,6 +37,8 @@ export class FileMap {
   readonly nodes: readonly Node[];
   /** This thread's id. */
   readonly me: number;
+  /** Asks after the holder of a lock (arena/node-lock.ts). */
+  readonly reap: Reap | undefined;
   /** FileSpaceOptions.naiveWalk */
   readonly naiveWalk: boolean;
 
@@ -88,6 +91,7 @@ export class FileMap {
     this.nodes = memory.nodes;
     this.node = memory.nodes[0];
     this.me = memory.nodes[0].thread;
+    this.reap = memory.nodes[0].reap;
     this.home = memory.nodes[0].words;
     this.nodeCount = memory.nodes.length;
     this.generationAt = regionAt(region) + L.R_GENERATION;

@@ -11,9 +11,10 @@
  *
  * The owner of a pin that may write changes bytes behind the cache's back; its blocks become dirty when it is given back.
  */
-import { FROZEN, headOf, LRU_ACTIVE, orderOf, thawLocked, unpin } from '../arena/frame.ts';
+import { FROZEN, headOf, LRU_ACTIVE, orderOf, pinLocked, thawLocked, unpin } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { forgetPin } from '../arena/pin-note.ts';
 import { frameFromFolioPte, orderFromPte, PTE_NONE } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { outOfRange, QuireError } from '../base/errors.ts';
@@ -103,9 +104,9 @@ function gather(map: FileMap, position: number, length: number): void {
 }
 
 function gatherInto(map: FileMap, block: Pfn, position: number, order: number): boolean {
-  lockInode(map.inode, map.me);
+  lockInode(map.inode, map.me, map.reap);
   try {
-    lockWriteback(map.inode, map.me);
+    lockWriteback(map.inode, map.me, map.reap);
     try {
       map.seek(position);
       return map.leaf !== 0 && moveInto(map, block, map.page & -(1 << order), order);
@@ -152,7 +153,7 @@ function pinAll(map: FileMap, leaf: WordIndex, first: number, order: number): Pf
   const isThere = map.isCurrent() && orderFromPte(node.words[leaf + first]) <= order;
   if (isThere) {
     collectHeadsLocked(node, leaf, first, order, heads);
-    for (const head of heads) Atomics.add(node.words, node.pinAt + head, 1);
+    for (const head of heads) pinLocked(node, head);
   }
   node.unlock();
   // Without a pin in it the leaf may go, or be another file's, as soon as the lock is released.
@@ -178,7 +179,10 @@ function isAllOfLocked(node: Node, leaf: WordIndex, first: number, order: number
 /** One pin each, ours, becomes the freeze; all or none. */
 function freezeAllLocked(node: Node, heads: readonly Pfn[]): boolean {
   for (let i = 0; i < heads.length; i++) {
-    if (Atomics.compareExchange(node.words, node.pinAt + heads[i], 1, FROZEN) === 1) continue;
+    if (Atomics.compareExchange(node.words, node.pinAt + heads[i], 1, FROZEN) === 1) {
+      forgetPin(node, heads[i]);
+      continue;
+    }
     for (let undo = 0; undo < i; undo++) thawLocked(node, heads[undo], 1);
     return false;
   }
@@ -208,7 +212,7 @@ function swapLocked(
 export function unpinRange(map: FileMap, held: HeldFolio): void {
   const node = map.nodes[held.node];
   if (held.isWritable) {
-    lockInode(map.inode, map.me);
+    lockInode(map.inode, map.me, map.reap);
     try {
       dirtyRange(map, held);
     } finally {

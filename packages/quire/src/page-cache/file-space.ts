@@ -143,7 +143,7 @@ export class FileSpace {
     const { map } = this;
     map.checkAlive();
     let written: number;
-    lockInode(this.inode, map.me);
+    lockInode(this.inode, map.me, map.reap);
     try {
       written =
         length <= BALANCE_BYTES
@@ -166,7 +166,7 @@ export class FileSpace {
     if (length > BALANCE_BYTES) return this.writeEach(position, parts);
     map.checkAlive();
     let written: number;
-    lockInode(this.inode, map.me);
+    lockInode(this.inode, map.me, map.reap);
     try {
       written = writeVectorLocked(map, position, vector, length);
     } catch (error) {
@@ -199,7 +199,7 @@ export class FileSpace {
     map.checkAlive();
     let position: number;
     let written: number;
-    lockInode(this.inode, map.me);
+    lockInode(this.inode, map.me, map.reap);
     try {
       position = sizeOf(this.inode);
       if (position + length > FILE_BYTES_MAX) {
@@ -237,9 +237,9 @@ export class FileSpace {
   truncate(size: number): void {
     const { map, inode } = this;
     map.checkAlive();
-    lockInode(inode, map.me);
+    lockInode(inode, map.me, map.reap);
     try {
-      lockWriteback(inode, map.me);
+      lockWriteback(inode, map.me, map.reap);
       try {
         truncateLocked(map, size);
       } finally {

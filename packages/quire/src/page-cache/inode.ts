@@ -12,6 +12,7 @@
  */
 import { LOADS_STAY_IN_ORDER } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
+import type { Reap } from '../arena/node-lock.ts';
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_WORDS } from '../base/units.ts';
@@ -19,7 +20,7 @@ import { regionAt } from '../page-table/page-table.ts';
 import type { Memory } from '../vm/memory.ts';
 import { controlWords, isOpenFileLocked, leaveRegion, openRegion, removeRegion } from '../vm/region-table.ts';
 import { dropCleanPages } from './file-drop.ts';
-import { lockFile, tryLockFile, unlockFile } from './file-lock.ts';
+import { fileLockOwner, lockFile, loseFileLock, tryLockFile, unlockFile } from './file-lock.ts';
 
 /** Chunks of the largest file: 2^45 bytes. */
 const FILE_CHUNKS = 2 ** 24;
@@ -60,14 +61,14 @@ export interface LeftDescriptors {
 }
 
 export function openInode(memory: Memory, opening: InodeOpening): OpenedInode {
-  const me = memory.nodes[0].thread;
+  const { thread: me, reap } = memory.nodes[0];
   const { region } = openRegion(memory, opening.name, FILE_CHUNKS, opening.group, L.REGION_FILE);
   let inode: Int32Array | undefined;
   try {
     inode = controlWords(memory, region);
-    lockInode(inode, me);
+    lockInode(inode, me, reap);
     try {
-      lockWriteback(inode, me);
+      lockWriteback(inode, me, reap);
       try {
         compareWithDisk(memory, region, inode, opening.look());
       } finally {
@@ -126,12 +127,12 @@ export function closeInode(memory: Memory, region: number): LeftDescriptors | un
 }
 
 function leaveInode(memory: Memory, region: number, inode: Int32Array | undefined): LeftDescriptors | undefined {
-  const me = memory.nodes[0].thread;
+  const { thread: me, reap } = memory.nodes[0];
   if (!leaveRegion(memory, region)) return undefined;
   let left: LeftDescriptors = { readFd: -1, writeFd: -1 };
   if (inode !== undefined) {
     // Whoever entered before the last handle left is still at work.
-    lockWriteback(inode, me);
+    lockWriteback(inode, me, reap);
     left = { readFd: inode[L.I_READ_FD] - 1, writeFd: inode[L.I_WRITE_FD] - 1 };
     unlockWriteback(inode, me);
   }
@@ -161,6 +162,24 @@ export function tryEnterWriteback(memory: Memory, region: number): Int32Array | 
   return isEntered ? inode : undefined;
 }
 
+/** Files of which the thread has the lock at `at`. For who buries it: such a file stays until the lock is free. */
+export function filesLockedBy(memory: Memory, at: number, thread: number): Int32Array[] {
+  const node = memory.nodes[0];
+  const files: Int32Array[] = [];
+  node.lock();
+  for (let region = 0; region < L.REGIONS_MAX; region++) {
+    const hasInode = isOpenFileLocked(node, region) && node.words[regionAt(region) + L.R_CONTROL] !== 0;
+    if (hasInode && fileLockOwner(inodeOf(memory, region), at) === thread) files.push(inodeOf(memory, region));
+  }
+  node.unlock();
+  return files;
+}
+
+/** A thread died: what it was writing to a file is half done, and the file is not written any more. */
+export function buryInodeLocks(memory: Memory, index: number): void {
+  for (const inode of filesLockedBy(memory, L.I_LOCK, index + 1)) loseFileLock(inode, L.I_LOCK, index + 1);
+}
+
 /** Size in bytes, by any thread: the writer's sequence is even and stays the same (a seqlock). */
 export function sizeOf(inode: Int32Array): number {
   for (let attempt = 0; attempt < SIZE_TRIES_MAX; attempt++) {
@@ -187,16 +206,16 @@ export function publishSize(inode: Int32Array, size: number): void {
   Atomics.add(inode, L.I_SIZE_SEQ, 1);
 }
 
-export function lockInode(inode: Int32Array, me: number): void {
-  lockFile(inode, L.I_LOCK, me);
+export function lockInode(inode: Int32Array, me: number, reap?: Reap): void {
+  lockFile(inode, L.I_LOCK, me, reap);
 }
 
 export function unlockInode(inode: Int32Array, me: number): void {
   unlockFile(inode, L.I_LOCK, me);
 }
 
-export function lockWriteback(inode: Int32Array, me: number): void {
-  lockFile(inode, L.I_WB_LOCK, me);
+export function lockWriteback(inode: Int32Array, me: number, reap?: Reap): void {
+  lockFile(inode, L.I_WB_LOCK, me, reap);
 }
 
 export function tryLockWriteback(inode: Int32Array, me: number): boolean {

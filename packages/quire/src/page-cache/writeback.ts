@@ -17,7 +17,7 @@
  *   have the file open (errseq.ts), and background writeback lets the file alone for a while.
  * - A batch whose writer died is undone from the inode's words (`buryWriteback`).
  */
-import { headOf, unpin } from '../arena/frame.ts';
+import { dropPin, headOf } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { frameFromFolioPte, isPresent, orderFromPte } from '../arena/pte.ts';
@@ -32,8 +32,7 @@ import { dirtyLimits, stampOf } from './dirty-limits.ts';
 import { errnoOf } from './error-number.ts';
 import { setError } from './errseq.ts';
 import { fileLockOwner } from './file-lock.ts';
-import { inodeOf, sizeOf, unlockWriteback } from './inode.ts';
-import { openFiles } from './open-files.ts';
+import { filesLockedBy, sizeOf, unlockWriteback } from './inode.ts';
 
 /** Whether a leaf is to be written now; asked under the node lock for the oldest one. */
 export type LeafChoice = (node: Node, leaf: WordIndex) => boolean;
@@ -103,7 +102,7 @@ function forEachFolio(node: Node, inode: Int32Array, leaf: WordIndex, visit: (no
   }
 }
 
-/** Under the node lock no folio that an entry names is frozen. */
+/** Under the node lock no folio that an entry names is frozen. Not noted as the thread's own: the inode knows of the batch. */
 function pinHere(node: Node, head: Pfn): void {
   const pins = Atomics.add(node.words, node.pinAt + head, 1);
   assert(pins >= 0, 'folio of an entry is not frozen', head, pins);
@@ -226,7 +225,7 @@ function endBatch(
   }
   const left = Atomics.sub(words, L.H_PC_WRITEBACK, pages) - pages;
   assert(left >= 0, 'pages under writeback', left, pages);
-  forEachFolio(node, inode, leaf, unpin);
+  forEachFolio(node, inode, leaf, dropPin);
   inode[L.I_BATCH_LEAF] = 0;
   node.unlock();
   node.counters[C.nr_written] += pages - kept;
@@ -285,9 +284,7 @@ function clearRange(bits: Int32Array, from: number, to: number): void {
  * when no node lock is held by the dead thread (vm/thread-slot.ts).
  */
 export function buryWriteback(memory: Memory, index: number): void {
-  for (const region of openFiles(memory)) {
-    const inode = inodeOf(memory, region);
-    if (fileLockOwner(inode, L.I_WB_LOCK) !== index + 1) continue;
+  for (const inode of filesLockedBy(memory, L.I_WB_LOCK, index + 1)) {
     const leaf = inode[L.I_BATCH_LEAF] as WordIndex;
     if (leaf !== 0) {
       const node = memory.nodes[inode[L.I_BATCH_NODE]];

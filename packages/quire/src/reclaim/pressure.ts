@@ -28,6 +28,11 @@ export interface Pressure {
   readonly full: PressureLine;
 }
 
+/* What T_STALL says of a thread. */
+const STALL_NOT_COUNTED = 0;
+const STALL_NONE = 1;
+const STALL_STALLED = 2;
+
 /* Doubles from H_PSI_TIMES on. Times are microseconds. */
 const LAST = 0; // the last change
 const SOME = 1;
@@ -48,40 +53,52 @@ export class StallMeter {
   private readonly words: Int32Array;
   private readonly times: Float64Array;
   private readonly nowUs: () => number;
+  private readonly markAt: number;
   private depth = 0;
 
-  /** `nowUs`: microseconds of a clock that only goes forward, the same for all threads. */
-  constructor(home: Int32Array, nowUs: () => number) {
+  /**
+   * `nowUs`: microseconds of a clock that only goes forward, the same for all threads. `threadAt`: the thread's slot, which
+   * then says what it counts as (T_STALL), so that it can be counted no more when it died.
+   */
+  constructor(home: Int32Array, nowUs: () => number, threadAt?: number) {
     this.words = home;
+    this.markAt = threadAt === undefined ? -1 : threadAt + L.T_STALL;
     this.times = new Float64Array(home.buffer, L.H_PSI_TIMES * 4, L.PSI_DOUBLES);
     this.nowUs = nowUs;
   }
 
   /** A thread of the program joins. */
   join(): void {
-    this.change(L.H_PSI_THREADS, 1);
+    this.change(L.H_PSI_THREADS, 1, STALL_NONE);
   }
 
   leave(): void {
     assert(this.depth === 0, 'a thread leaves while it is stalled', this.depth);
-    this.change(L.H_PSI_THREADS, -1);
+    this.change(L.H_PSI_THREADS, -1, STALL_NOT_COUNTED);
+  }
+
+  /** The thread died: it is no thread of the program any more, nor stalled. For another meter of its slot. */
+  bury(): void {
+    if (this.words[this.markAt] === STALL_STALLED) this.change(L.H_PSI_STALLED, -1, STALL_NONE);
+    if (this.words[this.markAt] === STALL_NONE) this.leave();
   }
 
   /** The thread cannot go on. Pairs with `end`; may be nested. */
   begin(): void {
-    if (this.depth++ === 0) this.change(L.H_PSI_STALLED, 1);
+    if (this.depth++ === 0) this.change(L.H_PSI_STALLED, 1, STALL_STALLED);
   }
 
   end(): void {
     assert(this.depth > 0, 'a stall ends that began', this.depth);
-    if (--this.depth === 0) this.change(L.H_PSI_STALLED, -1);
+    if (--this.depth === 0) this.change(L.H_PSI_STALLED, -1, STALL_NONE);
   }
 
-  private change(at: number, by: number): void {
+  private change(at: number, by: number, mark: number): void {
     this.lock();
     this.advance();
     // Atomic although locked: a lock that was taken from a holder off the processor must not cost a count for ever.
     Atomics.add(this.words, at, by);
+    if (this.markAt >= 0) this.words[this.markAt] = mark;
     this.unlock();
   }
 

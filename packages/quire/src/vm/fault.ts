@@ -20,6 +20,7 @@ import {
   groupOf,
   KIND_REGION,
   LRU_ACTIVE,
+  pinLocked,
   thawLocked,
   turnKindLocked,
 } from '../arena/frame.ts';
@@ -224,7 +225,7 @@ function writeHereLocked(node: Node, pteAt: number, group: number, reserve: numb
   if (isPresent(pte)) {
     const pfn = frameFromPte(pte);
     if (node.words[node.slotAt + pfn] !== 0) dropCleanCopyLocked(node, pfn);
-    Atomics.add(node.words, node.pinAt + pfn, 1);
+    pinLocked(node, pfn);
     node.words[node.touchAt + pfn] = 1;
     return pfn;
   }

@@ -4,6 +4,7 @@
  */
 import * as L from '../arena/layout.ts';
 import { formatNode, Node } from '../arena/node.ts';
+import type { Tasks } from '../base/port.ts';
 import type { Kernel } from '../codec/kernel.ts';
 import { formatBuddy } from '../page-alloc/buddy.ts';
 import { watermarksFor } from '../page-alloc/watermarks.ts';
@@ -73,7 +74,8 @@ export function viewNodes(memories: readonly WebAssembly.Memory[], kernel: Kerne
 export function joinInstance(
   memories: readonly WebAssembly.Memory[],
   kernel: KernelFactory,
+  tasks?: Tasks,
 ): { nodes: Node[]; thread: number } {
   const nodes = viewNodes(memories, kernel);
-  return { nodes, thread: attachThread(nodes) };
+  return { nodes, thread: attachThread(nodes, tasks) };
 }

@@ -20,6 +20,9 @@ export class Memory {
    */
   inlineDaemons: (() => void) | undefined;
 
+  /** Has the worker of this number ended? Set where somebody can tell (daemons/reaper.ts). */
+  isWorkerDead: (worker: number) => boolean = () => false;
+
   /** Files behind the page cache; set before the first one is opened. */
   files: FileIo | undefined;
 

@@ -6,8 +6,9 @@
  * is taken apart into single frames, which go back one by one when they are unpinned and reclaimed.
  */
 
-import { KIND_NEW, setKindLocked, unpin } from '../arena/frame.ts';
+import { dropPin, KIND_NEW, pinLocked, setKindLocked, unpin } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
+import { forgetRun, noteRun } from '../arena/pin-note.ts';
 import { outOfRange, QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, NO_PFN, PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { allocFolio } from '../compaction/alloc-folio.ts';
@@ -21,6 +22,8 @@ export interface HeldRange {
   readonly node: number;
   readonly pfns: Pfn[];
   readonly bytes: Uint8Array;
+  /** The thread noted it as one run (arena/pin-note.ts). */
+  readonly isRun: boolean;
 }
 
 /**
@@ -44,11 +47,17 @@ export function pinRange(memory: Memory, space: RegionSpace, offset: number, len
     throw error;
   }
   const start = pfns[0] * PAGE_BYTES + (offset % PAGE_BYTES);
-  return { node: n, pfns, bytes: node.bytes.subarray(start, start + length) };
+  const bytes = node.bytes.subarray(start, start + length);
+  return { node: n, pfns, bytes, isRun: pages > 1 && noteRun(node, pfns[0], pages) };
 }
 
 export function unpinRange(memory: Memory, held: HeldRange): void {
-  for (const pfn of held.pfns) unpin(memory.nodes[held.node], pfn);
+  const node = memory.nodes[held.node];
+  if (held.isRun) forgetRun(node, held.pfns[0]);
+  for (const pfn of held.pfns) {
+    if (held.isRun) dropPin(node, pfn);
+    else unpin(node, pfn);
+  }
 }
 
 function isRun(pfns: readonly Pfn[]): boolean {
@@ -93,7 +102,7 @@ function movePage(node: Node, from: Pfn, to: Pfn): boolean {
   node.lock();
   unpin(node, from);
   const isMoved = migrateLocked(node, from, to);
-  Atomics.add(node.words, node.pinAt + (isMoved ? to : from), 1);
+  pinLocked(node, isMoved ? to : from);
   if (isMoved) freeLocked(node, from);
   node.unlock();
   return isMoved;

@@ -7,7 +7,7 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
-import { CHUNK_BYTES, NO_PFN, type Pfn } from '../base/units.ts';
+import { CHUNK_BYTES, NO_PFN, PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { GFP_USER } from '../page-alloc/gfp.ts';
 import { allocTableFrameLocked, freeTableFrameLocked } from '../page-alloc/table-slab.ts';
 import { regionAt } from '../page-table/page-table.ts';
@@ -42,7 +42,8 @@ export interface RegionInfo {
 
 /**
  * Opens the region `name`, or makes it when there is none; '' always makes a new one. `chunks` is its size in 2 MiB
- * chunks; an existing region keeps its own, and its group. Throws ERR_QUIRE_OUT_OF_MEMORY when a table is full.
+ * chunks; an existing region keeps its own, and its group. Throws ERR_QUIRE_OUT_OF_MEMORY when a table is full. The use is
+ * the thread's, and ends with it (`returnUses`), unless it is made as a part of another region (`setParts`).
  */
 export function openRegion(
   memory: Memory,
@@ -50,6 +51,7 @@ export function openRegion(
   chunks: number,
   group = DEFAULT_GROUP_NAME,
   kind: number = L.REGION_MEMORY,
+  isPart = false,
 ): RegionInfo {
   const node = memory.nodes[0];
   const encoded = new TextEncoder().encode(name);
@@ -67,6 +69,7 @@ export function openRegion(
       formatLocked(node, region, encoded, chunks, groupId);
     }
     node.words[at + L.R_REFS]++;
+    if (!isPart) noteUseLocked(node, region, 1);
   }
   node.unlock();
   if (region < 0)
@@ -114,6 +117,7 @@ function formatLocked(node: Node, region: number, name: Uint8Array, chunks: numb
   node.words[at + L.R_CHUNKS_LOW] = chunks;
   node.words[at + L.R_REFS] = 0;
   node.words[at + L.R_CONTROL] = 0;
+  node.words.fill(0, at + L.R_PARTS, at + L.R_PARTS + 2);
   resetAccess(node, region);
   writeName(node, region, name);
   node.words[at + L.R_GROUP] = group;
@@ -140,6 +144,7 @@ export function leaveRegion(memory: Memory, region: number): boolean {
   node.lock();
   const refs = --node.words[at + L.R_REFS];
   assert(refs >= 0, 'region closed once a use', region, refs);
+  noteUseLocked(node, region, -1);
   if (refs === 0) node.words[at + L.R_STATE] = STATE_CLOSING;
   node.unlock();
   return refs === 0;
@@ -159,6 +164,57 @@ export function removeRegion(memory: Memory, region: number): void {
   leaveGroupLocked(node, node.words[at + L.R_GROUP]);
   Atomics.store(node.words, at + L.R_STATE, STATE_FREE);
   node.unlock();
+}
+
+/** In the thread's area: which regions it has open, and how often. What is counted up to USES_MANY is not known any more. */
+function noteUseLocked(node: Node, region: number, by: number): void {
+  const at = node.areaByte + L.AREA_USES + region;
+  const uses = node.bytes[at];
+  if (uses !== L.USES_MANY && uses + by >= 0) node.bytes[at] = uses + by;
+}
+
+/** The regions that go with this one: made with `isPart`, and closed by the last user of this one. */
+export function setParts(memory: Memory, region: number, parts: readonly [number, number]): void {
+  const { words } = memory.nodes[0];
+  const at = regionAt(region) + L.R_PARTS;
+  for (const [i, part] of parts.entries()) Atomics.store(words, at + i, part + 1);
+}
+
+/**
+ * The uses that a dead thread had of regions, maps and files end. What has a name stays, without users if there is no
+ * other: the next one that opens it finds it, and closes it. What has none, and so no other user, goes. Returns how many
+ * uses.
+ */
+export function returnUses(memory: Memory, index: number): number {
+  const node = memory.nodes[0];
+  const area = node.words[L.THREADS_AT + index * L.THREAD_WORDS + L.T_AREA] as Pfn;
+  let returned = 0;
+  for (let region = 0; area !== NO_PFN && region < L.REGIONS_MAX; region++) {
+    const at = area * PAGE_BYTES + L.AREA_USES + region;
+    const uses = node.bytes[at];
+    if (uses === 0) continue;
+    node.bytes[at] = 0;
+    if (uses === L.USES_MANY) continue;
+    returned += uses;
+    if (!returnUsesOf(node, region, uses)) continue;
+    const parts = [0, 1].map((i) => node.words[regionAt(region) + L.R_PARTS + i] - 1);
+    removeRegion(memory, region);
+    for (const part of parts) if (part >= 0) closeRegion(memory, part);
+  }
+  return returned;
+}
+
+/** True when the region is without users and name: closing, for the caller to remove. */
+function returnUsesOf(node: Node, region: number, uses: number): boolean {
+  const at = regionAt(region);
+  node.lock();
+  const left = node.words[at + L.R_REFS] - uses;
+  assert(left >= 0, 'uses of a region', region, left);
+  node.words[at + L.R_REFS] = left;
+  const isOver = left === 0 && node.bytes[(at + L.R_NAME) * 4] === 0;
+  if (isOver) node.words[at + L.R_STATE] = STATE_CLOSING;
+  node.unlock();
+  return isOver;
 }
 
 /** Is the region open as a file? For those who found it in the table and hold no use of it; node 0 locked. */
