@@ -16,6 +16,7 @@ import { startVictim } from './testing/victim.ts';
 
 const MIB = 2 ** 20;
 const FAILED = 'ERR_QUIRE_FAILED';
+const PAGES = 3000;
 
 const folder = new FileFolder();
 after(() => folder.remove());
@@ -58,15 +59,22 @@ describe('the system knows its threads', () => {
   });
 });
 
+/** Tells the worker to end itself. */
+function ended(worker: Worker): Promise<unknown> {
+  const exited = new Promise((resolve) => worker.once('exit', resolve));
+  worker.postMessage('end');
+  return exited;
+}
+
 const ENDINGS: Record<string, { readonly body: string; end(worker: Worker): Promise<unknown> }> = {
   'is terminated': { body: 'say();', end: (worker) => worker.terminate() },
   'calls process.exit': {
-    body: 'say(); setTimeout(() => process.exit(3), 20);',
-    end: (worker) => new Promise((resolve) => worker.once('exit', resolve)),
+    body: `parentPort.once('message', () => process.exit(3)); say();`,
+    end: (worker) => ended(worker),
   },
   'throws what nobody catches': {
-    body: `say(); setTimeout(() => { throw new Error('for the test'); }, 20);`,
-    end: (worker) => new Promise((resolve) => worker.once('exit', resolve)),
+    body: `parentPort.once('message', () => { throw new Error('for the test'); }); say();`,
+    end: (worker) => ended(worker),
   },
 };
 
@@ -92,10 +100,15 @@ describe('a worker that ends without close()', () => {
         assert.ok(await buried(quire, before.threads), 'asleep it holds no lock');
         const { nodes } = (quire as unknown as { memory: Memory }).memory;
         for (const node of nodes) {
-          for (let pfn = node.firstFree; pfn < node.frames; pfn++) assert.ok(node.words[node.pinAt + pfn] <= 0, `pin ${pfn}`);
+          for (let pfn = node.firstFree; pfn < node.frames; pfn++)
+            assert.ok(node.words[node.pinAt + pfn] <= 0, `pin ${pfn}`);
         }
         assert.equal(Atomics.load(homeOf(quire), L.H_PSI_THREADS), 1);
-        assert.equal(quire.stats().nr_anon_pages + quire.stats().swap_slots_used <= 600, true, 'its own region is gone');
+        assert.equal(
+          quire.stats().nr_anon_pages + quire.stats().swap_slots_used <= 600,
+          true,
+          'its own region is gone',
+        );
         const got = new Uint8Array(4096);
         for (let page = 0; page < 600; page++) {
           kept.read(page * 4096, got);
@@ -104,7 +117,10 @@ describe('a worker that ends without close()', () => {
         kept.close();
         const fresh = quire.region({ size: 8 * MIB, name: 'kept' });
         fresh.read(0, got);
-        assert.ok(got.every((byte) => byte === 0), 'the dead does not hold its name');
+        assert.ok(
+          got.every((byte) => byte === 0),
+          'the dead does not hold its name',
+        );
         await quire.close();
       });
     }
@@ -123,3 +139,104 @@ describe('a worker that ends without close()', () => {
     await quire.close();
   });
 });
+
+/** What the dead were doing, each in an endless loop, at more than the memory. */
+const WORK: Record<string, string> = {
+  'writing pages': `
+    const own = quire.region({ size: ${32 * MIB} });
+    for (let i = 0; ; i++) { own.write(i % 1500 * 4096, makePage(i % 999, 'text')); if (i === 500) say(); }`,
+  'reading pages, of another too': `
+    const own = quire.region({ size: ${32 * MIB} });
+    const seen = quire.region({ size: ${16 * MIB}, name: 'watched' });
+    const got = new Uint8Array(4096);
+    for (let i = 0; i < 1500; i++) own.write(i * 4096, makePage(i, 'text'));
+    say();
+    for (let i = 0; ; i++) { own.read(i * 7 % 1500 * 4096, got); seen.read(i * 5 % ${PAGES} * 4096, got); }`,
+  'pinning and giving back, with I/O buffers': `
+    const own = quire.region({ size: ${16 * MIB} });
+    for (let i = 0; i < 20; i++) quire.ioBuffer(4096 << i % 4);
+    const pins = [];
+    for (let i = 0; ; i++) {
+      pins.push(own.pin(i % 30 * 65536, 65536));
+      pins.at(-1).bytes[5] = i;
+      if (i % 25 === 24) for (const pin of pins.splice(0)) pin.release();
+      if (i === 60) say();
+    }`,
+  'changing a map': `
+    const map = quire.map({ name: 'shared', value: 'utf8' });
+    for (let i = 0; ; i++) { map.set('key' + i % 3000, 'v'.repeat(i * 37 % 600)); if (i % 5 === 0) map.delete('key' + i * 3 % 3000); if (i === 500) say(); }`,
+  'writing a file': `
+    const file = await quire.openFile(path, 'r+');
+    const bytes = new Uint8Array(20000).fill(5);
+    for (let i = 0; ; i++) { file.writeSync(bytes, 0, bytes.length, i * 12345 % ${4 * MIB}); if (i === 50) say(); }`,
+  'waiting for reads of a file': `
+    const file = await quire.openFile(path, 'r');
+    say();
+    for (let i = 0; ; i++) await Promise.all([0, 1, 2, 3].map((j) => file.read(new Uint8Array(50000), 0, 50000, (i * 4 + j) * 54321 % ${4 * MIB})));`,
+};
+
+describe('a worker terminated at work', () => {
+  for (const [what, body] of Object.entries(WORK)) {
+    it(`${what}: others go on, nothing of theirs is touched, all comes back; or the instance says that it failed`, async () => {
+      const path = folder.newPath(new Uint8Array(4 * MIB).fill(9));
+      for (let round = 0; round < 3; round++) await playRound(path, body, round);
+    });
+  }
+});
+
+async function playRound(path: string, body: string, round: number): Promise<void> {
+  const quire = await Quire.open({ budget: '16MiB', threads: round % 2 });
+  try {
+    const watched = quire.region({ size: 16 * MIB, name: 'watched' });
+    for (let page = 0; page < PAGES; page++) watched.write(page * 4096, makePage(page, 'text'));
+    const worker = await startVictim(quire.handle, body, path);
+    await pause(round * 7);
+    await worker.terminate();
+    if (!(await buried(quire, 1 + (round % 2)))) return;
+    assert.equal(Atomics.load(homeOf(quire), L.H_PSI_THREADS), 1);
+    assert.equal(Atomics.load(homeOf(quire), L.H_PSI_STALLED), 0);
+    const got = new Uint8Array(4096);
+    for (let page = 0; page < PAGES; page++) {
+      watched.read(page * 4096, got);
+      assert.equal(Buffer.compare(got, makePage(page, 'text')), 0, `page ${page}`);
+      watched.write(page * 4096, makePage(page + 1, 'text'));
+    }
+    await useMap(quire);
+    await useFile(quire, path);
+  } finally {
+    await quire.close();
+  }
+}
+
+/** Keys of a lock that the dead had are refused, at once; the others are not. */
+async function useMap(quire: Quire): Promise<void> {
+  const map = quire.map<string, string>({ name: 'shared', value: 'utf8' });
+  let refused = 0;
+  const start = Date.now();
+  for (let i = 0; i < 500; i++) {
+    try {
+      map.set(`mine${i}`, 'mine');
+      assert.equal(map.get(`mine${i}`), 'mine');
+    } catch (error) {
+      withCode(FAILED)(error);
+      refused++;
+    }
+  }
+  assert.ok(Date.now() - start < 60_000, 'nobody waits 10 s for each key');
+  assert.ok(refused <= 500);
+  map.close();
+}
+
+/** Either the file can be used as ever, or the dead was writing to it: then it says so. */
+async function useFile(quire: Quire, path: string): Promise<void> {
+  try {
+    const file = await quire.openFile(path, 'r+');
+    await file.write(new Uint8Array(100).fill(8), 0, 100, 50);
+    const got = new Uint8Array(100);
+    await file.read(got, 0, 100, 50);
+    assert.ok(got.every((byte) => byte === 8));
+    await file.close();
+  } catch (error) {
+    withCode(FAILED)(error);
+  }
+}
