@@ -18,8 +18,10 @@
 import * as L from '../arena/layout.ts';
 import { HOLDER_BURIED, HOLDER_LIVES, INSTANCE_LOST, type Reap } from '../arena/node-lock.ts';
 import { C } from '../base/counters.ts';
+import { QuireError } from '../base/errors.ts';
 import type { Tasks } from '../base/port.ts';
 import { buryInodeLocks } from '../page-cache/inode.ts';
+import { forgetLostFiles } from '../page-cache/lost-file.ts';
 import { buryWriteback } from '../page-cache/writeback.ts';
 import { StallMeter } from '../reclaim/pressure.ts';
 import type { Memory } from '../vm/memory.ts';
@@ -133,7 +135,19 @@ export class Reaper implements Daemon {
     returnPins(nodes, index);
     returnUses(memory, index);
     nodes[0].counters[C.threads_buried]++;
-    return buryThread(nodes, index);
+    const isBuried = buryThread(nodes, index);
+    this.forgetLost();
+    return isBuried;
+  }
+
+  /** A file that cannot be written back, or is locked for too long, stays lost. */
+  private forgetLost(): void {
+    if (this.memory.files === undefined) return;
+    try {
+      forgetLostFiles(this.memory);
+    } catch (error) {
+      if (!(error instanceof QuireError)) throw error;
+    }
   }
 
   private isFailed(): boolean {

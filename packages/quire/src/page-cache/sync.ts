@@ -110,11 +110,11 @@ export async function writeBackFile(memory: Memory, inode: Int32Array): Promise<
 
 /** As `writeBackFile`, on this thread and at once: it waits for locks and for the device. */
 export function writeBackFileNow(memory: Memory, inode: Int32Array): void {
-  const me = memory.nodes[0].thread;
+  const { thread: me, reap } = memory.nodes[0];
   const ticket = takeTicket(inode);
   while (!isServed(inode, ticket)) {
     memory.checkAlive();
-    lockWriteback(inode, me);
+    lockWriteback(inode, me, reap);
     try {
       serveSync(memory, inode);
     } finally {
