@@ -10,6 +10,7 @@ import * as L from '../arena/layout.ts';
 import { nodeTasks } from '../daemons/node-tasks.ts';
 import { makePage } from '../testing/page-data.ts';
 import type { Memory } from '../vm/memory.ts';
+import { liveThreads } from '../vm/thread-slot.ts';
 import { Quire } from './quire.ts';
 import { withCode } from './testing/expect-code.ts';
 import { FileFolder } from './testing/file-folder.ts';
@@ -126,6 +127,27 @@ describe('a worker that ends without close()', () => {
       });
     }
   }
+
+  it('a moment before the owner closes: nothing is missing then', async () => {
+    for (const threads of [0, 1]) {
+      const quire = await Quire.open({ budget: '16MiB', threads });
+      const path = folder.newPath(new Uint8Array(50_000));
+      const body = `
+        const group = quire.group('of the dead', { limit: '4MiB' });
+        const region = quire.region({ size: ${MIB}, group: 'of the dead' });
+        globalThis.held = [region.pin(0, 300_000), quire.ioBuffer(5000)];
+        const file = await quire.openFile(path, 'r+');
+        file.writeSync(new Uint8Array(9).fill(1), 0, 9, 0);
+        held.push(file.pin(8000, 9000));
+        say();`;
+      const worker = await startVictim(quire.handle, body, path);
+      const { nodes } = (quire as unknown as { memory: Memory }).memory;
+      await worker.terminate();
+      await quire.close();
+      assert.equal(liveThreads(nodes[0]), 0);
+      assert.equal(readFileSync(path)[8], 1, 'what it wrote is written back');
+    }
+  });
 
   it('two hundred threads, more than there are slots, and no time for anybody to look', async () => {
     const quire = await Quire.open({ budget: '32MiB', threads: 1 });

@@ -43,6 +43,7 @@ const BYTE_MAP_OPTIONS: OptionNames<ByteMapOptions> = {
   seed: true,
   lockWaitMsMax: true,
   checkAlive: true,
+  isThreadDead: true,
 };
 
 /** Throws ERR_QUIRE_INVALID_ARG, ERR_QUIRE_RANGE. The rest is checked by the map itself. */

@@ -169,7 +169,7 @@ export class WorkerPool {
     return false;
   }
 
-  /** Ends all workers and waits for them. */
+  /** Ends all workers and waits for them; buries who else has ended. */
   async close(): Promise<void> {
     this.stopping = true;
     this.flusherTimer?.stop();
@@ -187,6 +187,8 @@ export class WorkerPool {
     Atomics.notify(home, L.H_FLUSHER_WAKE);
     for (const worker of this.workers.values()) worker.ref();
     await Promise.all(this.exits);
+    // What others left when they died a moment ago is not to be found missing.
+    if (Atomics.load(home, L.H_STATE) === L.STATE_OPEN) this.reaper.look();
   }
 }
 
