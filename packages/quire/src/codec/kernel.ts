@@ -34,9 +34,9 @@ export interface Kernel {
   fill(dst: number, byte: number, length: number): void;
   /**
    * CRC32C (Castagnoli) of the bytes, continuing from `seed` (0 to start). Unsigned. `table` holds the 8 KiB made by
-   * crc32cInit.
+   * crc32cInit, which many may use at once; `scratch` is 16 KiB of the caller's own, any contents, a multiple of 16.
    */
-  crc32c(seed: number, src: number, length: number, table: number): number;
+  crc32c(seed: number, src: number, length: number, table: number, scratch: number): number;
   crc32cInit(table: number): void;
   /** 1 when the two runs are equal, else 0. */
   equal(a: number, b: number, length: number): number;

@@ -160,9 +160,9 @@ export function preemptibleKernel(kernel: Kernel): Kernel {
       point();
       kernel.fill(dst, byte, length);
     },
-    crc32c: (seed, src, length, table) => {
+    crc32c: (seed, src, length, table, scratch) => {
       point();
-      return kernel.crc32c(seed, src, length, table);
+      return kernel.crc32c(seed, src, length, table, scratch);
     },
   };
 }

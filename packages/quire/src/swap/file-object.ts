@@ -5,11 +5,13 @@
  *
  *   compressed   header · LZ4 block                                one checksum over all of it: none of it is any use without the rest
  *   raw          header · 1 KiB · header · 1 KiB · … four times    each part has its own, so that a reader of one fetches and
- *                                                                  checks one (vm/file-read.ts)
+ *                · sum                                             checks one (vm/file-read.ts); the last word is one over
+ *                                                                  all before it, for who reads all: a long run costs half as
+ *                                                                  much a byte as four short ones
  *
- * The headers of the parts fit in what a raw page of 16 granules and a header leaves of the 17th.
+ * The headers of the parts and the sum fit in what a raw page of 16 granules and a header leaves of the 17th.
  */
-import { CRC_TABLE_AT } from '../arena/layout.ts';
+import { AREA_LZ4_TABLE, CRC_TABLE_AT } from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { PAGE_BYTES, type SlotIndex } from '../base/units.ts';
@@ -28,8 +30,11 @@ export const RAW_PART_BYTES = PAGE_BYTES / RAW_PARTS;
 export const RAW_PART_STRIDE = FILE_HEADER_BYTES + RAW_PART_BYTES;
 /** The number of a part stands above the length. */
 const PART_SHIFT = 16;
-/** Largest object: a raw page and its headers. */
-export const FILE_OBJECT_BYTES_MAX = RAW_PARTS * RAW_PART_STRIDE;
+/** The parts of a raw page, and the sum behind them. */
+const RAW_PARTS_BYTES = RAW_PARTS * RAW_PART_STRIDE;
+const RAW_SUM_BYTES = 4;
+/** Largest object: a raw page, its headers and its sum. */
+export const FILE_OBJECT_BYTES_MAX = RAW_PARTS_BYTES + RAW_SUM_BYTES;
 
 assert(FILE_OBJECT_BYTES_MAX <= granulesFor(PAGE_BYTES) * FILE_GRANULE_BYTES, 'headers of the parts fit the object');
 
@@ -52,6 +57,7 @@ export function sealObject(node: Node, byte: number, slot: SlotIndex, length: nu
     if (part > 0) node.kernel.copy((header + FILE_HEADER_BYTES) | 0, from | 0, RAW_PART_BYTES);
     sealRun(node, header, slot, rawWord(part), RAW_PART_BYTES);
   }
+  node.words[(byte + RAW_PARTS_BYTES) >>> 2] = crc(node, 0, byte, RAW_PARTS_BYTES);
 }
 
 function sealRun(node: Node, byte: number, slot: number, lengthWord: number, length: number): void {
@@ -76,7 +82,10 @@ export function isObject(node: Node, byte: number, available: number): boolean {
   const word = byte >>> 2;
   if (available < FILE_HEADER_BYTES || node.words[word + 3] !== FILE_MAGIC) return false;
   if (isRawAt(node, byte))
-    return available >= FILE_OBJECT_BYTES_MAX && areParts(node, byte, node.words[word], 0, RAW_PARTS);
+    return (
+      available >= FILE_OBJECT_BYTES_MAX &&
+      node.words[(byte + RAW_PARTS_BYTES) >>> 2] === crc(node, 0, byte, RAW_PARTS_BYTES)
+    );
   const length = lengthIn(node.words[word + 1]);
   if (!isBlockWord(node.words[word + 1]) || length > available - FILE_HEADER_BYTES) return false;
   return node.words[word + 2] === checksum(node, byte, length);
@@ -152,7 +161,11 @@ export function decodeObject(node: Node, byte: number, target: number, wanted: n
 }
 
 function checksum(node: Node, byte: number, length: number): number {
-  const table = CRC_TABLE_AT * 4;
-  const head = node.kernel.crc32c(0, byte | 0, 8, table);
-  return node.kernel.crc32c(head, (byte + FILE_HEADER_BYTES) | 0, length, table) | 0;
+  return crc(node, crc(node, 0, byte, 8), byte + FILE_HEADER_BYTES, length);
+}
+
+function crc(node: Node, seed: number, byte: number, length: number): number {
+  // Scratch memory is that of the compressor, which runs before or after.
+  const scratch = (node.areaByte + AREA_LZ4_TABLE) | 0;
+  return node.kernel.crc32c(seed, byte | 0, length, CRC_TABLE_AT * 4, scratch) | 0;
 }

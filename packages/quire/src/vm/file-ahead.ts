@@ -32,6 +32,7 @@ import {
   isRawAt,
   RAW_PART_BYTES,
   RAW_PART_STRIDE,
+  RAW_PARTS,
 } from '../swap/file-object.ts';
 import { FILE_GRANULE_BYTES, fileOffset, SEGMENT_GRANULES } from '../swap/file-segments.ts';
 import * as W from '../swap/slot-word.ts';
@@ -221,11 +222,11 @@ export function decodeAhead(
   const available = node.ahead.bytes - (byte - aheadByte(node));
   node.ahead.object = byte;
   node.ahead.objectBytes = available;
-  if (available < FILE_OBJECT_BYTES_MAX || !isRawAt(node, byte)) {
-    return isObjectOf(node, byte, slot, available) && decodeObject(node, byte, target, wanted);
-  }
   const first = Math.floor(from / RAW_PART_BYTES);
   const end = Math.ceil(wanted / RAW_PART_BYTES);
+  if (end - first === RAW_PARTS || available < FILE_OBJECT_BYTES_MAX || !isRawAt(node, byte)) {
+    return isObjectOf(node, byte, slot, available) && decodeObject(node, byte, target, wanted);
+  }
   const at = byte + first * RAW_PART_STRIDE;
   if (!areParts(node, at, slot, first, end)) return false;
   copyParts(node, at, target, first, end);
