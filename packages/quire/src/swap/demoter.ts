@@ -4,7 +4,7 @@
  *
  * A clock hand sweeps the frame table. A zspage or raw page that was used since the last turn (touch) is passed once;
  * the next idle one gives all its objects to the batch, so that whole frames come free and the file is written in
- * runs.
+ * runs. Raw pages go in the order of their slots.
  *
  *   1. lock    pick victims, copy their objects into staging, note each slot's word and sequence
  *   2. –       checksum, write (swap/file-writer.ts: lock, reserve room in the log; write)
@@ -22,7 +22,7 @@ import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
-import { PAGE_BYTES, type Pfn, type SlotIndex, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
+import { NO_PFN, PAGE_BYTES, type Pfn, type SlotIndex, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
 import { decodeBlock, isPoolZstd } from './block-codec.ts';
 import { FILE_OBJECT_BYTES_MAX, granulesFor, LZ4_OBJECT, sealObject, ZSTD_OBJECT } from './file-object.ts';
 import { commitLocked, FILE_GRANULE_BYTES, FILE_HEADER_BYTES, RAW_OBJECT, SPARE_SEGMENTS } from './file-segments.ts';
@@ -31,7 +31,7 @@ import { recompressBatch, wantsRecompression } from './recompress.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
 import { compressBytes } from './swap-out.ts';
-import { NO_SLOT, sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
+import { NO_SLOT, peekSlot, sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { pageInUnit } from './unit.ts';
 import { forEachObjectLocked, gathered, zsGather } from './zs-pool.ts';
 
@@ -46,6 +46,12 @@ export const RAW_BATCH = Math.floor(BATCH_BYTES_MAX / (granulesFor(PAGE_BYTES) *
 const UNITS_BYTES_MAX = L.AREA_STAGING_BYTES - BATCH_BYTES_MAX;
 const UNITS_MAX = 8;
 const NO_UNIT = -1;
+/**
+ * Slots looked at before the one that the hand found: four batches of reclaim. Frames are handed out downwards and the hand
+ * goes upwards, so by its finds alone a run of pages would be written the wrong way round, in pieces. Slots are given out in
+ * the order in which pages left memory, which for one who reads in order is that of the pages.
+ */
+const RAW_RUN_BACK_MAX = 128;
 
 export const DEMOTED_NONE = 0;
 export const DEMOTED_SOME = 1;
@@ -154,7 +160,7 @@ export class Demoter {
       const kind = words[kindAt + hand] & KIND_MASK;
       if (kind === KIND_ZS || kind === KIND_RAW) {
         if (!this.wasTouchedLocked(hand)) this.takeVictimLocked(hand as Pfn, kind);
-        if (this.full) break; // the rest of this zspage next time
+        if (this.full) break; // the rest of this zspage, or of this run of slots, next time
       }
       hand++;
     }
@@ -178,11 +184,7 @@ export class Demoter {
 
   private takeVictimLocked(pfn: Pfn, kind: number): void {
     const { node } = this;
-    if (kind === KIND_RAW) {
-      const slot = node.words[node.ownerAt + pfn] as SlotIndex;
-      this.addLocked(slot, pfn << 12, PAGE_BYTES, RAW_OBJECT);
-      return;
-    }
+    if (kind === KIND_RAW) return this.takeRawRunLocked(pfn);
     if (this.dropCleanCopiesLocked(pfn)) return;
     let unit = NO_UNIT;
     forEachObjectLocked(node, pfn, (slot, location) => {
@@ -194,6 +196,30 @@ export class Demoter {
       unit = location;
       if (this.copyUnitLocked(source, gathered.length, form)) this.addUnitPageLocked(slot);
     });
+  }
+
+  /**
+   * The idle raw pages of the slots around that of this frame, in the order of their slots, until the batch is full: what is
+   * left of the run goes first the next time.
+   */
+  private takeRawRunLocked(pfn: Pfn): void {
+    const { node } = this;
+    const found = node.words[node.ownerAt + pfn];
+    if (this.isInBatch(found)) return; // the hand has come to the rest of the last run
+    const clusterFirst = found - (found % L.CLUSTER_SLOTS);
+    const least = Math.max(clusterFirst, found - RAW_RUN_BACK_MAX);
+    let slot = found;
+    while (slot > least && idleRawFrame(node, slot - 1) !== NO_PFN) slot--;
+    for (; slot < clusterFirst + L.CLUSTER_SLOTS && !this.full; slot++) {
+      const next = idleRawFrame(node, slot);
+      if (next === NO_PFN) return;
+      this.addLocked(slot as SlotIndex, next << 12, PAGE_BYTES, RAW_OBJECT);
+    }
+  }
+
+  private isInBatch(slot: number): boolean {
+    for (let i = 0; i < this.count; i++) if (this.slots[i] === slot) return true;
+    return false;
   }
 
   /**
@@ -350,4 +376,12 @@ export class Demoter {
     node.counters[C.zswpwb]++;
     return true;
   }
+}
+
+/** Frame of the slot's page when that is raw and was not used since the hand passed; else NO_PFN. */
+function idleRawFrame(node: Node, slot: number): Pfn {
+  const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
+  if (W.tagOf(word) !== W.SLOT_RAW) return NO_PFN;
+  const pfn = W.payloadOf(word) as Pfn;
+  return node.words[node.touchAt + pfn] === 0 ? pfn : NO_PFN;
 }
