@@ -139,8 +139,10 @@ export class PressureWatch {
   }
 }
 
+const { hrtime } = process;
+
 /** The machine's clock, the same in all threads, in microseconds. */
 export function stallClockUs(): number {
-  const [seconds, nanoseconds] = process.hrtime();
+  const [seconds, nanoseconds] = hrtime();
   return seconds * 1e6 + nanoseconds / 1e3;
 }

@@ -23,6 +23,9 @@ export interface DecodedUnit {
 export interface Stalls {
   begin(): void;
   end(): void;
+  /** For waits that may be short and come often. */
+  beginWait(): void;
+  endWait(): void;
 }
 
 /**

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import * as L from '../arena/layout.ts';
-import { type Pressure, StallMeter } from './pressure.ts';
+import { OWED_US_MAX, type Pressure, StallMeter } from './pressure.ts';
 
 interface Scene {
   nowUs: number;
@@ -110,6 +110,87 @@ describe('stalls', () => {
           if (isIn.every(Boolean)) expected[1] += wait;
         }
         assert.deepEqual(totals(meters[0].read()), expected);
+      }),
+    );
+  });
+});
+
+describe('waits', () => {
+  const wait = (scene: Scene, meter: StallMeter, us: number): void => {
+    meter.beginWait();
+    scene.nowUs += us;
+    meter.endWait();
+  };
+
+  it('of one thread, long or short, are all counted', () => {
+    const step = fc.record({ us: fc.oneof(fc.nat(30), fc.nat(5000)), pause: fc.nat(100), isStall: fc.boolean() });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
+        const scene = createScene();
+        const meter = scene.meter();
+        let expected = 0;
+        for (const { us, pause, isStall } of steps) {
+          if (isStall) meter.begin();
+          wait(scene, meter, us);
+          if (isStall) meter.end();
+          scene.nowUs += pause;
+          expected += us;
+        }
+        const got = totals(meter.read());
+        assert.ok(Math.abs(got[0] - expected) <= 1 && got[0] === got[1], `${got}, not ${expected}`);
+      }),
+    );
+  });
+
+  it('that are short take no lock until their sum is worth it, and others are not late by more', () => {
+    const scene = createScene();
+    const meter = scene.meter();
+    const other = scene.meter();
+    wait(scene, meter, 5); // the first is not known to be short
+    scene.words[L.H_PSI_LOCK] = 1; // nobody gets by
+    for (let i = 0; i < OWED_US_MAX / 5 - 1; i++) wait(scene, meter, 5);
+    assert.equal(scene.words[L.H_PSI_LOCK], 1);
+    Atomics.store(scene.words, L.H_PSI_LOCK, 0);
+    assert.deepEqual(totals(other.read()), [5, 0]);
+    wait(scene, meter, 5);
+    assert.deepEqual(totals(other.read()), [5 + OWED_US_MAX, 0]);
+  });
+
+  it('of a device that becomes slow count in full from the first on, and are seen while they last from the second', () => {
+    const scene = createScene();
+    const meter = scene.meter();
+    const other = scene.meter();
+    for (let i = 0; i < 10; i++) wait(scene, meter, 2);
+    wait(scene, meter, 9000);
+    assert.deepEqual(totals(other.read()), [9020, 0]);
+    meter.beginWait();
+    scene.nowUs += 700;
+    assert.deepEqual(totals(other.read()), [9720, 0]);
+    meter.endWait();
+    assert.equal(scene.words[L.H_PSI_STALLED], 0);
+  });
+
+  it('of several threads never count more than the time there was, nor take back what they counted', () => {
+    const step = fc.record({ who: fc.nat(2), pause: fc.nat(40) });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const scene = createScene();
+        const meters = [scene.meter(), scene.meter(), scene.meter()];
+        const began = scene.nowUs;
+        const beganWait = [-1, -1, -1];
+        let some = 0;
+        for (const { who, pause } of steps) {
+          if (beganWait[who] >= 0) meters[who].endWait();
+          else meters[who].beginWait();
+          beganWait[who] = beganWait[who] >= 0 ? -1 : scene.nowUs;
+          scene.nowUs += pause;
+          const total = meters[0].read().some.totalUs;
+          assert.ok(total >= some && total <= scene.nowUs - began + 1, `${total} of ${scene.nowUs - began}`);
+          some = total;
+        }
+        for (const [who, since] of beganWait.entries()) if (since >= 0) meters[who].endWait();
+        for (const meter of meters) meter.leave();
+        assert.equal(scene.words[L.H_PSI_STALLED], 0);
       }),
     );
   });

@@ -10,6 +10,12 @@
  * The words are node 0's, under a spin lock of their own that is held for some twenty loads and stores and nothing is taken
  * under; it may be taken under any lock. Who enters or leaves a stall adds the time since the last change to what was the
  * state until then. Averages decay as the kernel's do, by exp(−elapsed / window); whoever looks brings them up to date.
+ *
+ * A thread that reads the file tier waits often, and mostly for microseconds: after a wait that was short it times the next for
+ * itself and tells the sum later, so that short waits cost two looks at the clock and no lock. What it tells counts as far as
+ * others were not stalled in the same time, the two taken as independent; as full only when it is the only thread. A long wait
+ * is told when it ends, and from the next on the others see the thread stalled while it waits. So totals are late by at
+ * most OWED_US_MAX and one wait a thread, and no time is ever counted twice.
  */
 import * as L from '../arena/layout.ts';
 import { assert } from '../base/assert.ts';
@@ -45,6 +51,10 @@ const AVERAGES = 6; // some 10, 60, 300; full 10, 60, 300
 const WINDOWS_US = [10e6, 60e6, 300e6];
 /** As the kernel: looking more often changes the averages by less than they are worth. */
 const SAMPLE_US_MIN = 2e6;
+/** A wait that found its bytes in memory takes less, one that went to a device more. */
+const SHORT_US = 20;
+/** Told when it is so much: a fortieth of a per mille of a window of 10 s. */
+export const OWED_US_MAX = 250;
 /** Some 50 µs. A thread that died inside must not hold up the others: they go on, and a little time is counted wrong. */
 const SPINS_MAX = 50_000;
 
@@ -55,6 +65,14 @@ export class StallMeter {
   private readonly nowUs: () => number;
   private readonly markAt: number;
   private depth = 0;
+  /** The last wait was short: the next is timed by this thread alone. */
+  private isShort = false;
+  private isOwnTime = false;
+  private waitBeganUs = 0;
+  /** Waited and not told, since `toldUs`, when the total of `some` was `toldSome`. */
+  private owedUs = 0;
+  private toldUs = 0;
+  private toldSome = 0;
 
   /**
    * `nowUs`: microseconds of a clock that only goes forward, the same for all threads. `threadAt`: the thread's slot, which
@@ -73,6 +91,7 @@ export class StallMeter {
   }
 
   leave(): void {
+    this.tell();
     assert(this.depth === 0, 'a thread leaves while it is stalled', this.depth);
     this.change(L.H_PSI_THREADS, -1, STALL_NOT_COUNTED);
   }
@@ -85,6 +104,7 @@ export class StallMeter {
 
   /** The thread cannot go on. Pairs with `end`; may be nested. */
   begin(): void {
+    this.tell();
     if (this.depth++ === 0) this.change(L.H_PSI_STALLED, 1, STALL_STALLED);
   }
 
@@ -93,17 +113,61 @@ export class StallMeter {
     if (--this.depth === 0) this.change(L.H_PSI_STALLED, -1, STALL_NONE);
   }
 
+  /** As `begin`, of a stall that may be short and comes often. Pairs with `endWait`; nothing else begins in between. */
+  beginWait(): void {
+    this.isOwnTime = this.isShort && this.depth === 0;
+    if (!this.isOwnTime) this.begin();
+    this.waitBeganUs = this.isOwnTime ? this.nowUs() : this.times[LAST];
+  }
+
+  endWait(): void {
+    if (!this.isOwnTime) {
+      this.end();
+      this.isShort = this.depth === 0 && this.times[LAST] - this.waitBeganUs < SHORT_US;
+      return;
+    }
+    this.isOwnTime = false;
+    const waitedUs = Math.max(0, this.nowUs() - this.waitBeganUs);
+    this.owedUs += waitedUs;
+    this.isShort = waitedUs < SHORT_US;
+    if (!this.isShort || this.owedUs >= OWED_US_MAX) this.tell();
+  }
+
+  /** Adds what this thread timed for itself. */
+  private tell(): void {
+    if (this.owedUs === 0) return;
+    this.lock();
+    this.advance();
+    const { times, words } = this;
+    const elapsed = times[LAST] - this.toldUs;
+    const others = times[SOME] - this.toldSome;
+    const alone = elapsed > 0 ? Math.max(0, 1 - others / elapsed) : 0;
+    const added = Math.min(this.owedUs, elapsed) * alone;
+    times[SOME] += added;
+    if (words[L.H_PSI_THREADS] <= 1) times[FULL] += added;
+    this.owedUs = 0;
+    this.noteTold();
+    this.unlock();
+  }
+
+  private noteTold(): void {
+    this.toldUs = this.times[LAST];
+    this.toldSome = this.times[SOME];
+  }
+
   private change(at: number, by: number, mark: number): void {
     this.lock();
     this.advance();
     // Atomic although locked: a lock that was taken from a holder off the processor must not cost a count for ever.
     Atomics.add(this.words, at, by);
     if (this.markAt >= 0) this.words[this.markAt] = mark;
+    this.noteTold();
     this.unlock();
   }
 
   /** Totals and averages as of now. */
   read(): Pressure {
+    this.tell();
     this.lock();
     this.advance();
     const { times } = this;

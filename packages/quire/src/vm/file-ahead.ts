@@ -235,11 +235,11 @@ export function decodeAhead(
 
 /** Reads into the node's memory. The thread waits meanwhile, which counts as pressure. Throws what the device throws. */
 export function waitForDevice(node: Node, device: Device, offset: number, byte: number, length: number): number {
-  node.stalls?.begin();
+  node.stalls?.beginWait();
   try {
     return device.read(offset, node.bytes, byte, length);
   } finally {
-    node.stalls?.end();
+    node.stalls?.endWait();
   }
 }
 
