@@ -184,7 +184,10 @@ export class Demoter {
 
   private takeVictimLocked(pfn: Pfn, kind: number): void {
     const { node } = this;
-    if (kind === KIND_RAW) return this.takeRawRunLocked(pfn);
+    if (kind === KIND_RAW) {
+      this.takeRawRunLocked(pfn);
+      return;
+    }
     if (this.dropCleanCopiesLocked(pfn)) return;
     let unit = NO_UNIT;
     forEachObjectLocked(node, pfn, (slot, location) => {

@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import * as L from '../arena/layout.ts';
 import { PAGE_BYTES } from '../base/units.ts';
-import { FILE_OBJECT_BYTES_MAX, RAW_PART_BYTES, RAW_PART_STRIDE } from '../swap/file-object.ts';
+import { FILE_OBJECT_BYTES_MAX, granulesFor, RAW_PART_BYTES, RAW_PART_STRIDE } from '../swap/file-object.ts';
+import { FILE_GRANULE_BYTES } from '../swap/file-segments.ts';
 import {
   assertPages,
   code,
@@ -20,6 +21,9 @@ import {
 } from '../testing/file-tier-scene.ts';
 import type { DeviceRequest } from '../testing/memory-device.ts';
 import { makePage } from '../testing/page-data.ts';
+
+/** From one raw page in the file to the next. */
+const RAW_STRIDE_BYTES = granulesFor(PAGE_BYTES) * FILE_GRANULE_BYTES;
 
 /** Pages on file that stay there: the pool has no room for promotions. */
 function onFile(pages = PAGES): Loaded {
@@ -240,6 +244,46 @@ describe('parts of raw pages', () => {
     assert.throws(() => space.read(11 * PAGE_BYTES, got, 0, 1024), code('ERR_QUIRE_IO'));
     restore();
     instance.finish();
+  });
+
+  it('one wrong bit anywhere in a raw page is found by who reads it whole, alone or with others', () => {
+    const loaded = onFileRaw(12);
+    const { instance, space } = loaded;
+    const restore = keepOnFile(loaded);
+    const byte = new Uint8Array(1);
+    const flip = (at: number, bit: number): void => {
+      byte[0] = instance.device.peek(at, 1)[0] ^ (1 << bit);
+      instance.device.write(at, byte, 0, 1);
+    };
+    for (let at = 0; at < FILE_OBJECT_BYTES_MAX; at += at % RAW_PART_STRIDE < 18 ? 1 : 97) {
+      flip(placeOf(loaded, 5) + at, at % 8);
+      instance.node.ahead.count = 0;
+      assert.throws(() => readPage(space, 5), code('ERR_QUIRE_CORRUPT'), `byte ${at}, alone`);
+      for (const page of [2, 3, 4]) assert.deepEqual(readPage(space, page), noise(page));
+      assert.throws(() => readPage(space, 5), code('ERR_QUIRE_CORRUPT'), `byte ${at}, read ahead`);
+      flip(placeOf(loaded, 5) + at, at % 8);
+    }
+    instance.node.ahead.count = 0;
+    assert.deepEqual(readPage(space, 5), noise(5));
+    restore();
+    instance.finish();
+  });
+
+  it('raw pages lie in the file in the order in which they left memory, and come ten in a read', () => {
+    const pages = 400;
+    const loaded = onFileRaw(pages);
+    const restore = keepOnFile(loaded);
+    let follows = 0;
+    for (let page = 1; page < pages; page++) {
+      if (placeOf(loaded, page) - placeOf(loaded, page - 1) === RAW_STRIDE_BYTES) follows++;
+    }
+    // A segment has room for eight batches of seven and some; the reclaimer leaves no other gap.
+    assert.ok(follows > pages * 0.95, `${follows} of ${pages} behind the page before`);
+    const reads = watchReads(loaded);
+    for (let page = 0; page < pages; page++) assert.deepEqual(readPage(loaded.space, page), noise(page));
+    assert.ok(reads.length < pages / 7, `${reads.length} reads`);
+    restore();
+    loaded.instance.finish();
   });
 
   it('a part of another page, or another part, is not taken for the one wanted', () => {
