@@ -4,6 +4,7 @@
  */
 export { compress } from './lz4-compress';
 export { decompress, decompressPartial } from './lz4-decompress';
+export { readPage } from './read-page';
 export { isSameFilled } from './same-filled';
 export { copy } from './copy';
 export { fill } from './fill';

@@ -81,6 +81,9 @@ export interface FetchedObject {
 /** Most pages one read brings, the kernel's 2^page-cluster at its greatest. */
 export const FILE_AHEAD_PAGES_MAX = 32;
 
+/** A power of two. */
+const READ_VIEWS = 16;
+
 const NO_BYTES = new Uint8Array(0);
 
 function createFileAhead(): FileAhead {
@@ -151,6 +154,7 @@ export class Node {
   gatherByte = 0;
   ioByte = 0;
   stagingByte = 0;
+  readBlock = 0;
   counters: Float64Array = new Float64Array(0);
   /** The unit that this thread decoded last, in its staging buffer (vm/unit-read.ts). */
   readonly decoded: DecodedUnit = { base: -1, location: 0, bytes: 0, valid: 0, sequences: new Int32Array(UNIT_PAGES) };
@@ -158,6 +162,9 @@ export class Node {
   stalls: Stalls | undefined;
   /** What this thread, with the lock, has freed of one cluster and not settled yet. */
   readonly freedRow: FreedRow = { cluster: -1, descriptor: 0, table: 0, freed: 0 };
+  /** Views of what was read last, by place and length (vm/page-read.ts). */
+  readonly readKeys = new Int32Array(READ_VIEWS).fill(-1);
+  readonly readViews: Uint8Array[] = new Array(READ_VIEWS).fill(NO_BYTES);
   /** In the staging buffer too, behind the unit. */
   readonly ahead: FileAhead = createFileAhead();
   /** Where this thread notes what it has pinned. */
@@ -278,6 +285,8 @@ export class Node {
     this.gatherByte = this.areaByte + L.AREA_GATHER;
     this.ioByte = this.areaByte + L.AREA_IO;
     this.stagingByte = this.areaByte + L.AREA_STAGING;
+    this.readBlock = this.areaByte + L.AREA_READ_BLOCK;
+    this.readKeys.fill(-1);
     this.counters = new Float64Array(this.memory.buffer, this.areaByte + L.AREA_COUNTERS, 128);
     this.pinsAt = (this.areaByte + L.AREA_PINS) / 4;
   }

@@ -26,6 +26,12 @@ export interface Kernel {
    */
   decompressPartial(src: number, length: number, dst: number, wanted: number, capacity: number): number;
   /**
+   * Reads bytes `from` to `end` of a page in the usual cases, with no lock: the protocol is in assembly/read-page.ts, what
+   * it needs to know of the node in the words at `block` (vm/page-read.ts). `entryAt` is the byte of the page-table
+   * entry, which may be any word of a leaf that is gone. Returns how: 0 not, 1 from its frame, 2 in passing.
+   */
+  readPage(block: number, entryAt: number, from: number, end: number, bucket: number): number;
+  /**
    * The 32-bit word that fills `[src, src + length)` (length a multiple of 16), as an unsigned number; -1 when there is
    * none.
    */

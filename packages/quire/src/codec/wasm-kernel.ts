@@ -23,6 +23,7 @@ export function instantiateKernel(module: WebAssembly.Module, memory: WebAssembl
     compress: exports.compress,
     decompress: exports.decompress,
     decompressPartial: exports.decompressPartial,
+    readPage: exports.readPage,
     isSameFilled: exports.isSameFilled,
     copy: exports.copy,
     fill: exports.fill,

@@ -148,6 +148,10 @@ export function preemptibleKernel(kernel: Kernel): Kernel {
       point();
       return kernel.decompressPartial(src, length, dst, wanted, capacity);
     },
+    readPage: (block, entryAt, from, end, bucket) => {
+      point();
+      return kernel.readPage(block, entryAt, from, end, bucket);
+    },
     isSameFilled: (src, length) => {
       point();
       return kernel.isSameFilled(src, length);

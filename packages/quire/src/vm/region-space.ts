@@ -24,12 +24,14 @@ import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_BYTES, PAGE_WORDS, type Pfn, type WordIndex } from '../base/units.ts';
 import { findLeaf, regionAt } from '../page-table/page-table.ts';
+import { ageBucket } from '../reclaim/working-set.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { isReadInSequence, noteRead } from './access.ts';
 import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
 import type { Memory } from './memory.ts';
+import { bytesRead, READ_OTHERWISE, READ_TRANSIENT } from './page-read.ts';
 import type { PageSpace, PageView } from './page-space.ts';
 import { createPageView } from './page-space.ts';
 import { READ_OK, READ_RETRY, readError } from './read-outcome.ts';
@@ -102,6 +104,7 @@ export class RegionSpace implements PageSpace {
   }
 
   private readInPage(offset: number, inPage: number, length: number, target: Uint8Array, to: number): void {
+    if (this.readAtOnce(offset, inPage, length, target, to)) return;
     const { view } = this;
     for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
       this.openRead(offset, inPage + length, view);
@@ -109,6 +112,29 @@ export class RegionSpace implements PageSpace {
       if (this.closeRead(view)) return;
     }
     throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
+  }
+
+  /** The usual cases of `readInPage`. False: nothing was done. */
+  private readAtOnce(offset: number, inPage: number, length: number, target: Uint8Array, to: number): boolean {
+    this.checkAlive();
+    const chunk = Math.floor(offset / CHUNK_BYTES);
+    const page = (offset - chunk * CHUNK_BYTES) >>> 12;
+    const n = this.nodeCount === 1 ? 0 : chunk % this.nodeCount;
+    const local = this.nodeCount === 1 ? chunk : Math.floor(chunk / this.nodeCount);
+    const node = this.nodes[n];
+    const generation = Atomics.load(this.nodes[0].words, this.generationAt);
+    const leaf = this.leafOf(node, chunk, local, generation);
+    if (leaf === 0) return false;
+    const entryAt = leaf + page;
+    const how = node.kernel.readPage(node.readBlock | 0, entryAt << 2, inPage, inPage + length, ageBucket(node));
+    // After the bytes: an unchanged generation means that the leaf was alive all the while.
+    if (how === READ_OTHERWISE || !this.isCurrent(generation)) return false;
+    if (how === READ_TRANSIENT) {
+      node.counters[C.transient_reads]++;
+      this.noteRead(node, n, entryAt);
+    }
+    target.set(bytesRead(node, inPage, length), to);
+    return true;
   }
 
   write(offset: number, source: Uint8Array, sourceOffset: number, length: number): void {

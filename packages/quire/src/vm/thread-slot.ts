@@ -34,6 +34,7 @@ import { freeDetached } from '../swap/detached-leaves.ts';
 import { commitLocked } from '../swap/file-segments.ts';
 import { endCuts } from '../swap/file-trimmer.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
+import { writeReadBlock } from './page-read.ts';
 
 const UNKNOWN_TASK: Task = { task: 0, start: 0, worker: -1 };
 
@@ -52,6 +53,7 @@ export function attachThread(nodes: readonly Node[], tasks?: Tasks, makeRoom?: (
       for (const node of nodes) {
         clearNotes(node, index);
         node.bindThread(index + 1, index);
+        writeReadBlock(node);
       }
       return index;
     }

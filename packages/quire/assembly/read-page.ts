@@ -1,0 +1,144 @@
+import { copy } from './copy';
+import { decompressPartial } from './lz4-decompress';
+
+/**
+ * The usual reads of a region's page, whole, in one call (src/vm/page-read.ts): of a page in its frame, and of one that
+ * is an LZ4 object of its own. Everything else is READ_OTHERWISE, with nothing changed, and left to the general way
+ * (RegionSpace.openRead), whose protocol this is, load by load:
+ *
+ *   in a frame    entry · frame version · entry again · bytes · version again
+ *   an object     entry · slot's sequence · entry again · slot's word · object · sequence again
+ *
+ * In one call for the sake of the cache. In a gigabyte of data each of these loads misses it, and while they stood in as many
+ * functions of JS the processor waited for one after the other: half the time of a read. Here those that do not need each
+ * other are close enough for it to have them under way together, so what is needed late (shadow, mark) is loaded early.
+ *
+ * Whatever is found is a guess until the closing load: every place is checked against the memory's end before it is used.
+ */
+const READ_OTHERWISE: i32 = 0;
+const READ_RESIDENT: i32 = 1;
+const READ_TRANSIENT: i32 = 2;
+
+const PAGE_SHIFT: u32 = 12;
+const PAGE_BYTES: u32 = 4096;
+/** A longer piece of a resident page is copied to its reader once, not twice. */
+const RESIDENT_MAX: u32 = 2048;
+
+/* Entries (src/arena/pte.ts). */
+const PRESENT: u32 = 1;
+const SWAPPED: u32 = 2;
+
+/* Slots and their words (src/swap/swap-table.ts, src/swap/slot-word.ts). */
+const SLOT_OBJECT: u32 = 3;
+const CLUSTER_SHIFT: u32 = 9;
+const CHUNK_SHIFT: u32 = 16;
+const CHUNK_CLUSTERS: u32 = 128;
+const DESCRIPTOR_SHIFT: u32 = 5;
+
+/* Objects (src/swap/zs-pool.ts). */
+const OBJECT_HEADER: u32 = 8;
+const UNIT_OR_ZSTD: u32 = 3 << 29;
+const LENGTH_MASK: u32 = 0x7fff;
+
+/** What is the same for all reads of a thread: words of its area, written by `writeReadBlock` (src/vm/page-read.ts). */
+@unmanaged
+class ReadBlock {
+  frames: u32;
+  versions: usize;
+  touches: usize;
+  links: usize;
+  sequences: usize;
+  sequenceMask: u32;
+  /** 0: there are no slots (direct mode). */
+  roots: usize;
+  shadows: usize;
+  shadowMask: u32;
+  age: usize;
+  gather: usize;
+  target: usize;
+  /** Buckets that a touch must be apart from the last one to be read in passing. */
+  promoteBuckets: u32;
+  /** Loads are not reordered with loads. */
+  isOrdered: u32;
+}
+
+/**
+ * Leaves bytes `from` to `end` of the page that the entry at `entryAt` names at their place in the page at the block's
+ * `target`. `bucket`: the age, in buckets. Says how.
+ */
+export function readPage(block: ReadBlock, entryAt: usize, from: u32, end: u32, bucket: u32): i32 {
+  const entry = atomic.load<u32>(entryAt);
+  if ((entry & 3) == PRESENT) return readResident(block, entryAt, entry, from, end);
+  if (i32((entry & 3) != SWAPPED) | i32(block.roots == 0)) return READ_OTHERWISE;
+  return readObject(block, entryAt, entry, end, bucket);
+}
+
+@inline
+function readResident(block: ReadBlock, entryAt: usize, entry: u32, from: u32, end: u32): i32 {
+  const pfn = entry >>> 2;
+  if (pfn >= block.frames || end - from > RESIDENT_MAX) return READ_OTHERWISE;
+  const versionAt = block.versions + (pfn << 2);
+  const touchAt = block.touches + (pfn << 2);
+  const version = atomic.load<u32>(versionAt);
+  if (atomic.load<u32>(entryAt) != entry) return READ_OTHERWISE;
+  copy(block.target + from, (<usize>pfn << PAGE_SHIFT) + from, end - from);
+  if (load<u32>(touchAt) == 0) store<u32>(touchAt, 1);
+  return closing(block, versionAt) == version ? READ_RESIDENT : READ_OTHERWISE;
+}
+
+@inline
+function readObject(block: ReadBlock, entryAt: usize, entry: u32, end: u32, bucket: u32): i32 {
+  const slot = entry >>> 2;
+  const sequenceAt = block.sequences + (((slot ^ (slot >>> 12)) & block.sequenceMask) << 2);
+  const sequence = atomic.load<u32>(sequenceAt);
+  if (atomic.load<u32>(entryAt) != entry) return READ_OTHERWISE;
+  const word = slotWord(block, slot);
+  const location = (word & 0x7fff_ffff) >>> 3;
+  const pfn = location >>> 8;
+  if (i32((word & 7) != SLOT_OBJECT) | i32(pfn == 0) | i32(pfn >= block.frames)) return READ_OTHERWISE;
+
+  const start = ((location & 0xff) << 4) + OBJECT_HEADER;
+  const object = (<usize>pfn << PAGE_SHIFT) + start;
+  const shadowAt = block.shadows + (slot & block.shadowMask);
+  const touchAt = block.touches + (pfn << 2);
+  const header = load<u32>(object - 4);
+  const shadow: u32 = load<u8>(shadowAt);
+  const touch = load<u32>(touchAt);
+  const length = header & LENGTH_MASK;
+  if (i32((header & UNIT_OR_ZSTD) != 0) | i32(length - 1 >= PAGE_BYTES)) return READ_OTHERWISE;
+  if (shadow != 0 && ((bucket - shadow) & 0xff) < block.promoteBuckets) return READ_OTHERWISE;
+
+  let source = object;
+  const first = PAGE_BYTES - start;
+  if (length > first) {
+    const next = load<u32>(block.links + (pfn << 2));
+    if (next == 0 || next >= block.frames) return READ_OTHERWISE;
+    source = block.gather;
+    copy(source, object, first);
+    copy(source + first, <usize>next << PAGE_SHIFT, length - first);
+  }
+  const got = decompressPartial(source, length, block.target, end, PAGE_BYTES);
+  if (got < <i32>end || closing(block, sequenceAt) != sequence) return READ_OTHERWISE;
+
+  store<u8>(shadowAt, bucket);
+  store<u32>(block.age, load<u32>(block.age) + 1);
+  if (touch == 0) store<u32>(touchAt, 1);
+  return READ_TRANSIENT;
+}
+
+/** 0 when there is no such slot. */
+@inline
+function slotWord(block: ReadBlock, slot: u32): u32 {
+  const chunk = load<u32>(block.roots + ((slot >>> CHUNK_SHIFT) << 2));
+  if (chunk >= block.frames) return 0;
+  const cluster = (slot >>> CLUSTER_SHIFT) & (CHUNK_CLUSTERS - 1);
+  const table = load<u32>((<usize>chunk << PAGE_SHIFT) + (cluster << DESCRIPTOR_SHIFT));
+  if (i32(chunk == 0) | i32(table == 0) | i32(table >>> (PAGE_SHIFT - 2) >= block.frames)) return 0;
+  return atomic.load<u32>(<usize>(table + (slot & ((1 << CLUSTER_SHIFT) - 1))) << 2);
+}
+
+/** The load that must not pass the reads before it (src/arena/fence.ts). */
+@inline
+function closing(block: ReadBlock, at: usize): u32 {
+  return block.isOrdered ? atomic.load<u32>(at) : atomic.or<u32>(at, 0);
+}
