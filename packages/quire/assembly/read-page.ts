@@ -40,6 +40,10 @@ const OBJECT_HEADER: u32 = 8;
 const UNIT_OR_ZSTD: u32 = 3 << 29;
 const LENGTH_MASK: u32 = 0x7fff;
 
+/* Shadow bytes (src/reclaim/working-set.ts). */
+const SHADOW_CLOSE: u32 = 0x80;
+const SHADOW_BUCKET: u32 = 0x7f;
+
 /** What is the same for all reads of a thread: words of its area, written by `writeReadBlock` (src/vm/page-read.ts). */
 @unmanaged
 class ReadBlock {
@@ -56,7 +60,7 @@ class ReadBlock {
   age: usize;
   gather: usize;
   target: usize;
-  /** Buckets that a touch must be apart from the last one to be read in passing. */
+  /** A touch within so many buckets of the last is close; the second such in a row is not read in passing. */
   promoteBuckets: u32;
   /** Loads are not reordered with loads. */
   isOrdered: u32;
@@ -106,7 +110,8 @@ function readObject(block: ReadBlock, entryAt: usize, entry: u32, end: u32, buck
   const touch = load<u32>(touchAt);
   const length = header & LENGTH_MASK;
   if (i32((header & UNIT_OR_ZSTD) != 0) | i32(length - 1 >= PAGE_BYTES)) return READ_OTHERWISE;
-  if (shadow != 0 && ((bucket - shadow) & 0xff) < block.promoteBuckets) return READ_OTHERWISE;
+  const isClose = i32(shadow != 0) & i32(((bucket - shadow) & SHADOW_BUCKET) < block.promoteBuckets);
+  if (isClose & i32(shadow >= SHADOW_CLOSE)) return READ_OTHERWISE;
 
   let source = object;
   const first = PAGE_BYTES - start;
@@ -120,7 +125,7 @@ function readObject(block: ReadBlock, entryAt: usize, entry: u32, end: u32, buck
   const got = decompressPartial(source, length, block.target, end, PAGE_BYTES);
   if (got < <i32>end || closing(block, sequenceAt) != sequence) return READ_OTHERWISE;
 
-  store<u8>(shadowAt, bucket);
+  store<u8>(shadowAt, isClose ? bucket | SHADOW_CLOSE : bucket);
   store<u32>(block.age, load<u32>(block.age) + 1);
   if (touch == 0) store<u32>(touchAt, 1);
   return READ_TRANSIENT;

@@ -1,7 +1,7 @@
 /**
  * Quire's own replacement, as the core does it (quire/src/reclaim/lru.ts, policy.ts, working-set.ts, swap/swap-out.ts),
  * over numbers of pages instead of frames. All it learns of a use of a resident page is one touch mark. A page that is
- * missed is read in passing first; only a touch soon after another brings it in.
+ * missed is read in passing first; only the third of three touches soon after one another brings it in.
  *
  *     active-inactive    the tail of inactive is looked at, active's only to keep inactive the longer one
  *     s3-fifo            the tail of the small queue (inactive) is looked at while it is a tenth or more, else that of the
@@ -18,6 +18,9 @@ import { kindOf, REPLACE, type Trace } from './trace.ts';
 
 /** Buckets that memory is long, in shadow bytes (reclaim/working-set.ts). */
 const BUCKETS = 64;
+/** Bits of a shadow byte: the touch that left it was close to the one before; its bucket. */
+const CLOSE = 0x80;
+const BUCKET_MASK = 0x7f;
 /** Pages direct reclaim takes at a time (COMPRESS_BATCH), and looks at for each. */
 const BATCH = 16;
 const SCANNED_PER_PAGE = 4;
@@ -33,7 +36,7 @@ export interface WorkingSetOptions {
   readonly policy: ListPolicy;
   /** Frames of memory, of which the resident pages have only a part: what an age bucket is a 64th of. */
   readonly memoryFrames: number;
-  /** Buckets within which a second touch brings a page in (PROMOTE_BUCKETS); ALWAYS for every touch. */
+  /** Buckets within which touches are close (PROMOTE_BUCKETS); ALWAYS: the first touch brings a page in. */
   readonly promoteBuckets: number;
 }
 
@@ -72,9 +75,9 @@ class WorkingSet implements Replacement {
     const bucket = this.#bucket();
     const shadow = this.#shadows[page];
     this.#age += 1;
-    this.#shadows[page] = bucket;
-    if (this.#options.promoteBuckets !== ALWAYS && !isWithin(bucket, shadow, this.#options.promoteBuckets))
-      return false;
+    const isClose = isWithin(bucket, shadow, this.#options.promoteBuckets);
+    this.#shadows[page] = isClose ? bucket | CLOSE : bucket;
+    if (this.#options.promoteBuckets !== ALWAYS && !(isClose && (shadow & CLOSE) !== 0)) return false;
     this.#bringIn(page, shadow, 1);
     return true;
   }
@@ -165,11 +168,11 @@ class WorkingSet implements Replacement {
   }
 
   #bucket(): number {
-    const bucket = Math.floor(this.#age / (this.#options.memoryFrames / BUCKETS)) & 0xff;
+    const bucket = Math.floor(this.#age / (this.#options.memoryFrames / BUCKETS)) & BUCKET_MASK;
     return bucket === 0 ? 1 : bucket;
   }
 }
 
 function isWithin(bucketNow: number, shadow: number, buckets: number): boolean {
-  return shadow !== 0 && ((bucketNow - shadow) & 0xff) < buckets;
+  return shadow !== 0 && ((bucketNow - shadow) & BUCKET_MASK) < buckets;
 }

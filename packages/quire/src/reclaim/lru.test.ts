@@ -16,7 +16,15 @@ import {
   refillInactiveLocked,
   testAndClearTouch,
 } from './lru.ts';
-import { advanceAge, ageBucket, isRefaultClose, PROMOTE_BUCKETS } from './working-set.ts';
+import {
+  advanceAge,
+  ageBucket,
+  isRefaultClose,
+  PROMOTE_BUCKETS,
+  refaultDistance,
+  shadowOfTouch,
+  wasTouchClose,
+} from './working-set.ts';
 
 /** Frames that only the lists look at: nothing else of this instance is used. */
 function framesFor(count: number) {
@@ -110,7 +118,7 @@ describe('working set', () => {
     for (const start of [0, 5, 100, 8000, 2 ** 31 - 10, 2 ** 32 - 5]) {
       node.words[L.H_AGE] = start | 0;
       const shadow = ageBucket(node);
-      assert.ok(shadow >= 1 && shadow <= 255);
+      assert.ok(shadow >= 1 && shadow <= 127);
       assert.ok(isRefaultClose(ageBucket(node), shadow), 'at once');
       for (let i = 0; i < bucketFrames * (PROMOTE_BUCKETS - 2); i++) advanceAge(node);
       assert.ok(isRefaultClose(ageBucket(node), shadow), 'within 1/8 of memory');
@@ -120,14 +128,24 @@ describe('working set', () => {
   });
 
   it('no shadow, no promotion', () => {
-    for (let bucket = 1; bucket < 256; bucket++) assert.equal(isRefaultClose(bucket, 0), false);
+    for (let bucket = 1; bucket < 128; bucket++) assert.equal(isRefaultClose(bucket, 0), false);
   });
 
-  it('an age is promoted for four buckets and forgotten for the other 252', () => {
+  it('an age is close for some buckets and forgotten for the others, whatever the touch that left it was', () => {
     for (let shadow = 1; shadow < 256; shadow++) {
       let close = 0;
-      for (let now = 0; now < 256; now++) if (isRefaultClose(now, shadow)) close++;
+      for (let now = 0; now < 128; now++) if (isRefaultClose(now, shadow)) close++;
       assert.equal(close, PROMOTE_BUCKETS);
+    }
+  });
+
+  it('a touch leaves its bucket, and whether it was close', () => {
+    for (let now = 1; now < 128; now++) {
+      assert.equal(shadowOfTouch(now, 0), now);
+      const once = shadowOfTouch(now, now);
+      assert.deepEqual([refaultDistance(now, once), wasTouchClose(once), wasTouchClose(now)], [0, true, false]);
+      const later = ((now + PROMOTE_BUCKETS - 1) % 127) + 1;
+      assert.equal(shadowOfTouch(later, once), later, 'the row is broken');
     }
   });
 });

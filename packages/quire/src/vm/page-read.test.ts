@@ -7,7 +7,7 @@ import { isPresent, pteFromFrame, pteFromSlot, slotFromPte } from '../arena/pte.
 import { MIB, PAGE_BYTES, type Pfn, type SlotIndex, UNIT_PAGES } from '../base/units.ts';
 import { makeRandom, type Random, runSeed } from '../codec/testing/random.ts';
 import { findLeaf } from '../page-table/page-table.ts';
-import { ageBucket, PROMOTE_BUCKETS, shadowByteAt } from '../reclaim/working-set.ts';
+import { ageBucket, PROMOTE_BUCKETS, shadowByteAt, shadowOfTouch } from '../reclaim/working-set.ts';
 import { Reclaimer } from '../swap/reclaimer.ts';
 import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
@@ -145,10 +145,13 @@ describe('readPage', () => {
     const { node } = scene;
     const at = shadowByteAt(node, scene.slot(0));
     const bucket = ageBucket(node);
-    node.bytes[at] = bucket - PROMOTE_BUCKETS + 1;
-    scene.expectOtherwise(0);
-    node.bytes[at] = bucket - PROMOTE_BUCKETS;
+    node.bytes[at] = bucket;
     assert.equal(scene.read(0, 0, 10), READ_TRANSIENT);
+    assert.equal(node.bytes[at], shadowOfTouch(bucket, bucket), 'close');
+    scene.expectOtherwise(0);
+    node.bytes[at] = shadowOfTouch(bucket - PROMOTE_BUCKETS, bucket - PROMOTE_BUCKETS);
+    assert.equal(scene.read(0, 0, 10), READ_TRANSIENT);
+    assert.equal(node.bytes[at], bucket);
   });
 
   it('leaves what is no object of its own by LZ4', () => {

@@ -2,7 +2,8 @@
  * What a touch of a swapped page says about its place. The distance to the touch before (reclaim/working-set.ts) is compared
  * with what each tier could hold:
  *
- *   less than 1/64 of memory                          the page comes into memory, and keeps its slot as clean copy
+ *   less than 1/64 of memory                          a page on file comes into memory; another one if the touch before was as
+ *                                                     close to the one before that. It keeps its slot as clean copy
  *   less than the compressed tier's share of memory   a page on file goes to the compressed tier, as it is (swap/promoter.ts);
  *                                                     into memory when that tier is being emptied, or off
  *   more, or never touched before                     it is read where it lies
@@ -11,7 +12,15 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { C } from '../base/counters.ts';
 import type { SlotIndex } from '../base/units.ts';
-import { advanceAge, ageBucket, isRefaultClose, isRefaultWithin, shadowByteAt } from '../reclaim/working-set.ts';
+import {
+  advanceAge,
+  ageBucket,
+  isRefaultClose,
+  isRefaultWithin,
+  shadowByteAt,
+  shadowOfTouch,
+  wasTouchClose,
+} from '../reclaim/working-set.ts';
 import { hasPoolRoom } from '../swap/pool-store.ts';
 import { promoteObject } from '../swap/promoter.ts';
 import { isPoolOn } from '../swap/tiers.ts';
@@ -46,8 +55,9 @@ function touchOf(node: Node, slot: number, isOnFile: boolean, mayComeIn: boolean
   const bucket = ageBucket(node);
   const shadow = node.bytes[at];
   advanceAge(node);
-  node.bytes[at] = bucket;
-  if (isRefaultClose(bucket, shadow) && mayComeIn && hasFrame(node)) return noteRefault(node);
+  node.bytes[at] = shadowOfTouch(bucket, shadow);
+  const isWanted = isRefaultClose(bucket, shadow) && (isOnFile || wasTouchClose(shadow));
+  if (isWanted && mayComeIn && hasFrame(node)) return noteRefault(node);
   if (!isOnFile || !isRefaultWithin(node, bucket, shadow, node.words[L.H_POOL_FRAMES_MAX])) return TOUCH_FAR;
   if (isPoolOn(node.home)) return hasPoolRoom(node) ? TOUCH_POOL : TOUCH_FAR;
   return mayComeIn && hasFrame(node) ? noteRefault(node) : TOUCH_FAR;

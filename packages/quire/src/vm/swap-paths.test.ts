@@ -50,7 +50,7 @@ function gauge(at: number): number {
 }
 
 describe('reading a swapped page', () => {
-  it('takes no frame the first time, and brings it in the second', () => {
+  it('takes no frame the first two times, and brings it in the third', () => {
     for (let page = 0; page < 100; page++) write(page, 'text');
     evict();
     // Long after: what was evicted is not wanted soon.
@@ -59,19 +59,22 @@ describe('reading a swapped page', () => {
     assertPage(5, 'text');
     assert.equal(gauge(L.H_REGION_PAGES), 0);
     assert.equal(gauge(L.H_FREE_FRAMES), free);
-    assert.equal(counted('transient_reads'), 1);
+    assertPage(5, 'text');
+    assert.equal(gauge(L.H_REGION_PAGES), 0);
+    assert.equal(counted('transient_reads'), 2);
     assertPage(5, 'text');
     assert.equal(gauge(L.H_REGION_PAGES), 1);
     assert.equal(gauge(L.H_CLEAN_COPIES), 1);
     assertPage(5, 'text');
-    assert.equal(counted('transient_reads'), 1);
+    assert.equal(counted('transient_reads'), 2);
   });
 
   it('a clean copy makes the next eviction free; a write gives it up', () => {
     for (let page = 0; page < 40; page++) write(page, 'text');
     evict();
     const compressed = counted('zswpout');
-    for (let page = 0; page < 40; page++) for (let touch = 0; touch < 2; touch++) assertPage(page, 'text');
+    // Three in one bucket of age: a new one may begin between them.
+    for (let page = 0; page < 40; page++) for (let touch = 0; touch < 5; touch++) assertPage(page, 'text');
     assert.equal(gauge(L.H_CLEAN_COPIES), 40);
     space.fill(7 * PAGE_BYTES, 1, 10);
     assert.equal(gauge(L.H_CLEAN_COPIES), 39);

@@ -193,8 +193,7 @@ describe('a unit', () => {
     const scene = new Scene();
     scene.fill(0, 8);
     scene.evict();
-    scene.read(2);
-    scene.read(2);
+    for (let touch = 0; touch < 3; touch++) scene.read(2);
     assert.equal(scene.gauge(L.H_CLEAN_COPIES), 1);
     const out = scene.counted('zswpout');
     scene.evict();
