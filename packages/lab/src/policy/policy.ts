@@ -7,7 +7,7 @@
  *
  * `--record DIR` keeps the traces, `--trace FILE` replays one of them, or of another program (trace-file.ts).
  *
- * Rows named after a policy bring a page in at its second touch, as Quire does; "always in" at the first, as a kernel does.
+ * Rows named after a policy bring a page in at the third of three close touches, as Quire does; "always in" at the first, as a kernel does.
  */
 import { join } from 'node:path';
 import type { Benchmark, Run } from '../benchmark.ts';

@@ -11,8 +11,8 @@
  * live leaf. All schedules of small models are tried in vm/region-space.interleaving.test.ts.
  *
  * A swapped page is read where it lies (transient read): decoded into a scratch page of this thread, only as far as
- * wanted, and validated by the slot's sequence. Its second touch within the working-set distance brings it in
- * (reclaim/working-set.ts).
+ * wanted, and validated by the slot's sequence. Several touches in a row within the working-set distance bring it in
+ * (reclaim/working-set.ts). The usual cases of `read` take one call of a kernel (vm/page-read.ts).
  */
 
 import { closingLoad } from '../arena/fence.ts';
