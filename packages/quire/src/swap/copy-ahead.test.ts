@@ -73,7 +73,7 @@ function copyBatch(between: () => void): CopyBatch {
 }
 
 describe('copies ahead are made', () => {
-  it('of a third of the idle pages, once a quarter of memory is used', () => {
+  it('of a third of the idle pages, once an eighth of memory is used', () => {
     const first = fillTo(gauge(L.H_WMARK_COPY) + 1);
     assert.equal(kcopyd.step(), false);
     const pages = fillTo(gauge(L.H_FREE_FRAMES) >> 1, first);
@@ -85,8 +85,35 @@ describe('copies ahead are made', () => {
     for (let page = 0; page < pages; page++) assertPage(page, 'text');
   });
 
-  it('not once memory is full, nor without swap', () => {
-    fillTo(gauge(L.H_WMARK_HIGH));
+  it('of as many pages as came anew once memory is full', () => {
+    let page = fillTo(gauge(L.H_WMARK_HIGH));
+    const [reclaimer] = instance.memory.reclaimers;
+    const makeRoom = (): void => {
+      while (gauge(L.H_FREE_FRAMES) <= gauge(L.H_WMARK_LOW)) reclaimer.round(false, true);
+      assert.ok(gauge(L.H_FREE_FRAMES) <= gauge(L.H_WMARK_HIGH));
+    };
+    for (let turn = 0; turn < 40; turn++) {
+      makeRoom();
+      kcopyd.step();
+      write(turn, 'text');
+    }
+    const fromBefore = counted('swap_copies_ahead');
+    assert.ok(fromBefore > 0 && fromBefore <= 64, `${fromBefore} copies`);
+    makeRoom();
+    assert.equal(kcopyd.step(), false);
+    const first = page;
+    for (let turn = 0; turn < 20; turn++) {
+      for (let i = 0; i < 10; i++) write(page++, 'text');
+      makeRoom();
+      kcopyd.step();
+    }
+    const fromGrowth = counted('swap_copies_ahead') - fromBefore;
+    assert.ok(fromGrowth > 100 && fromGrowth <= page - first, `${fromGrowth} copies for ${page - first} pages`);
+    for (let i = 0; i < page; i++) assertPage(i, 'text');
+  });
+
+  it('not at the low watermark, nor without swap', () => {
+    fillTo(gauge(L.H_WMARK_LOW));
     assert.equal(kcopyd.step(), false);
     instance.finish();
     open(false);

@@ -14,8 +14,9 @@
  * Pages are looked at once, one group after the other, from the tail of its inactive list towards the head (LB_COPY_CURSOR
  * names the last one), so a program that takes no new pages costs nothing, and a page that is written again is not
  * compressed again until it comes round the lists. Copies take frames, two pages a frame or so: they are made of at most
- * a third of the inactive pages, and only while more than the high watermark is free: once memory is full, a copy would
- * cost a page its place.
+ * a third of the inactive pages. Once memory is full a copy costs a page half its place, so then they are made only of as
+ * many pages as have come anew (H_COPY_CREDIT): each of those takes the place of a page anyway, and what was copied while
+ * memory filled up keeps reclaim supplied meanwhile. A program that only reads and rewrites its pages gets none.
  */
 import { freezeLocked, groupOf, isSequential, KIND_REGION, kindOf, LRU_INACTIVE, thawLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
@@ -37,6 +38,8 @@ import { zsAllocLocked, zsWriteLocked } from './zs-pool.ts';
 
 /** Copies are made of one page in so many of the inactive list. */
 const INACTIVE_PER_COPY = 3;
+/** Copies that may still be made when memory is full and no more new pages come: some batches, so that none is waited for. */
+const CREDIT_MAX = 4 * COMPRESS_BATCH;
 const PENDING = W.slotWord(W.SLOT_EMPTY, 0) | W.SLOT_CACHED;
 
 /** Pages of which copies are being made, as they were when it began. */
@@ -85,14 +88,26 @@ export class CopyAhead {
   }
 }
 
+/** Memory has grown by a page that was not there before. */
+export function noteGrowthLocked(node: Node): void {
+  const { words } = node;
+  if (words[L.H_COPY_CREDIT] < CREDIT_MAX) words[L.H_COPY_CREDIT]++;
+}
+
 /** Memory is filling up and has room for copies. Read without the lock: a wrong guess costs one look. */
 export function wantsCopies(node: Node): boolean {
   if (!node.isVirtual) return false; // the entry of a mapped page has no room for a copy
   const { words } = node;
   const free = words[L.H_FREE_FRAMES];
-  if (free > words[L.H_WMARK_COPY] || free <= words[L.H_WMARK_HIGH]) return false;
+  if (free > words[L.H_WMARK_COPY]) return false;
+  if (free <= words[L.H_WMARK_HIGH] && !mayCopyWhenFull(node, free)) return false;
   if (words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] >= words[L.H_POOL_FRAMES_MAX]) return false;
   return (words[L.H_CLEAN_COPIES] + COMPRESS_BATCH) * INACTIVE_PER_COPY <= lruSizeOfAll(node, LRU_INACTIVE);
+}
+
+/** At the low watermark kswapd frees what it finds, which comes before copies. */
+function mayCopyWhenFull(node: Node, free: number): boolean {
+  return free > node.words[L.H_WMARK_LOW] && node.words[L.H_COPY_CREDIT] >= COMPRESS_BATCH;
 }
 
 /** Gives idle pages that have no copy a slot for one. Looks at no more than four times as many. */
@@ -100,6 +115,12 @@ export function beginCopiesLocked(node: Node, batch: CopyBatch): void {
   const { words } = node;
   batch.count = 0;
   if (!node.isVirtual) return;
+  beginSomeLocked(node, batch);
+  words[L.H_COPY_CREDIT] = Math.max(0, words[L.H_COPY_CREDIT] - batch.count);
+}
+
+function beginSomeLocked(node: Node, batch: CopyBatch): void {
+  const { words } = node;
   for (let looked = 0; looked < COMPRESS_BATCH * 4 && batch.count < COMPRESS_BATCH; looked++) {
     const pfn = nextPageLocked(node);
     if (pfn === NO_PFN) return;

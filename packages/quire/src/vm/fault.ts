@@ -46,7 +46,7 @@ import {
 import { lruAddLocked } from '../reclaim/lru.ts';
 import { listOfNew, listOfRefault } from '../reclaim/policy.ts';
 import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
-import { wantsCopies } from '../swap/copy-ahead.ts';
+import { noteGrowthLocked, wantsCopies } from '../swap/copy-ahead.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
 import { reclaimGroupOnce } from '../swap/group-reclaim.ts';
@@ -319,7 +319,10 @@ function fillFresh(node: Node, region: number, pteAt: number, fresh: Pfn, filler
   const slot = before === PTE_NONE ? NO_SLOT : slotOfEntry(node, pteAt, before);
   const list = slot === NO_SLOT ? listOfNew(node) : listOfRefault(node, slot);
   if (slot !== NO_SLOT) putForWriteLocked(node, slot);
-  else node.words[regionAt(region) + L.R_PAGES]++;
+  else {
+    node.words[regionAt(region) + L.R_PAGES]++;
+    noteGrowthLocked(node);
+  }
   markAccess(node, region, fresh);
   mapLocked(node, pteAt, fresh, 1, list);
   node.unlock();
