@@ -33,6 +33,7 @@ export const CORE_EXCEPTIONS: readonly string[] = [
   'packages/quire/src/daemons/file-device.ts',
   'packages/quire/src/daemons/flusher-timer.ts',
   'packages/quire/src/daemons/node-file-io.ts',
+  'packages/quire/src/daemons/node-tasks.ts',
   'packages/quire/src/daemons/node-zstd.ts',
   'packages/quire/src/daemons/worker-main.ts',
   'packages/quire/src/daemons/worker-pool.ts',
