@@ -80,6 +80,20 @@ describe('a group', () => {
     region.write(500 * PAGE, makePage(1));
   });
 
+  for (const reclaim of ['active-inactive', 's3-fifo'] as const) {
+    it(`gives up what was used before for a pin of all that it may have: ${reclaim}`, async () => {
+      await using quire = await Quire.open({ budget: '16MiB', threads: 0, reclaim });
+      const group = quire.group('pins', { limit: 64 * PAGE });
+      const region = quire.region({ size: 8 * MIB, group: 'pins' });
+      for (let page = 0; page < 512; page++) region.write(page * PAGE, makePage(page, 'text'));
+      for (const at of [0, 4 * MIB, MIB, 5 * MIB]) {
+        using pin = region.pin(at, 64 * PAGE);
+        assert.equal(pin.bytes.length, 64 * PAGE);
+      }
+      assert.equal(group.stats().failures, 0);
+    });
+  }
+
   it('without swap of its own keeps all in memory', async () => {
     await using quire = await Quire.open({ budget: '8MiB', threads: 0 });
     const group = quire.group('pinned', { swapLimit: 0 });

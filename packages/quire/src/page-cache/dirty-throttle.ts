@@ -18,6 +18,7 @@ import type { FileIo } from '../base/port.ts';
 import { wakeFlusher } from '../swap/reclaimer.ts';
 import type { Memory } from '../vm/memory.ts';
 import { ensureDirtyLimits, isPaused } from './dirty-limits.ts';
+import { fileLockOwner } from './file-lock.ts';
 import { findFile } from './open-files.ts';
 import { writeSome, wroteSome } from './write-some.ts';
 import { NOTHING_TO_WRITE } from './writeback.ts';
@@ -38,6 +39,17 @@ export function attachFiles(memory: Memory, files: FileIo): void {
     if (written !== NOTHING_TO_WRITE) next = wroteSome.nextRegion;
     return written > 0;
   };
+  memory.isOtherWriting = (n) => isOtherWriting(memory, n);
+}
+
+/** Does another thread hold the writeback lock of a file with dirty pages in node n? This one may hold it itself. */
+function isOtherWriting(memory: Memory, n: number): boolean {
+  const me = memory.nodes[n].thread;
+  const isHeld = (words: Int32Array, at: number): boolean => {
+    const owner = fileLockOwner(words, at + L.I_WB_LOCK);
+    return words[at + L.I_DIRTY_LEAVES + n] !== 0 && owner !== 0 && owner !== me;
+  };
+  return findFile(memory, 0, isHeld) >= 0;
 }
 
 /** After each write of `region`, with no lock but the inode lock held. Cheap while little is dirty: two loads a node. */

@@ -181,9 +181,11 @@ describe('reclaim at the inactive tail', () => {
     const result = isolate(node);
     assert.deepEqual([result.freed, result.dirty], [2, 1]);
     assert.notEqual(F.kindOf(node, idle), F.KIND_PAGECACHE);
-    assert.equal(lruTail(node, lruBlockAt(DEFAULT_GROUP), F.LRU_ACTIVE), used);
+    assert.equal(lruTail(node, lruBlockAt(DEFAULT_GROUP), F.LRU_ACTIVE), pinned);
+    assert.equal(lruSize(node, lruBlockAt(DEFAULT_GROUP), F.LRU_ACTIVE), 2);
+    assert.equal(node.words[node.touchAt + used], 0);
     assert.equal(lruTail(node, lruBlockAt(DEFAULT_GROUP), F.LRU_INACTIVE), dirty);
-    assert.equal(lruSize(node, lruBlockAt(DEFAULT_GROUP), F.LRU_INACTIVE), 2);
+    assert.equal(lruSize(node, lruBlockAt(DEFAULT_GROUP), F.LRU_INACTIVE), 1);
     F.unpin(node, pinned);
     node.words[leaf() + L.FL_DIRTY] = 0;
     instance.finish();

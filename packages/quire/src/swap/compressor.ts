@@ -48,6 +48,8 @@ export class Compressor {
   /** Frames freed, and pages taken from the ring, since the last `take…`. */
   private freed = 0;
   private taken = 0;
+  /** Pages kept raw since `takeRaw`. */
+  private madeRaw = 0;
 
   constructor(node: Node, countsRaw: boolean) {
     this.node = node;
@@ -183,6 +185,7 @@ export class Compressor {
     if (this.lengths[i] === 0) {
       if (!publishIncompressibleLocked(node, pfn)) return 0;
       this.raw[this.rawCount++] = pfn;
+      this.madeRaw++;
       return this.countsRaw && hasDevice(this.node.home) ? 1 : 0;
     }
     node.words[L.H_INCOMPRESSIBLE_RUN] = 0;
@@ -215,6 +218,13 @@ export class Compressor {
     const { freed } = this;
     this.freed = 0;
     return freed;
+  }
+
+  /** Pages kept raw since this was last asked. */
+  takeRaw(): number {
+    const { madeRaw } = this;
+    this.madeRaw = 0;
+    return madeRaw;
   }
 
   /** Pages taken from the ring since this was last asked. */

@@ -8,53 +8,67 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { hasGroupRoom } from '../reclaim/group.ts';
 import { lruBlockAt, lruSize } from '../reclaim/lru.ts';
-import { pauseForOthers, waitForWriteback } from './direct-reclaim.ts';
-import { GROUP_GAINED, GROUP_LOOKED, GROUP_NOTHING, type Reclaimer } from './reclaimer.ts';
-
-/** Rounds since the last gain that found nothing on any node, nothing in flight: nothing of the group can go. */
-const IDLE_ROUNDS_MAX = 2;
-/** Rounds that wait for pages of the group in flight with other threads, and for files being written back (as in direct-reclaim.ts). */
-const WAITING_ROUNDS_MAX = 1000;
-const WRITEBACK_WAITS_MAX = 1000;
-const ROUNDS_MAX = 4096;
+import { type Quest, ROUND_GAINED, ROUND_LOOKED, ROUND_NOTHING, reclaimUntil } from './reclaim-loop.ts';
+import type { Reclaimer } from './reclaimer.ts';
 
 /** True once the group may have `pages` more. */
 export function reclaimGroup(reclaimers: readonly Reclaimer[], group: number, pages: number): boolean {
-  const [{ node }] = reclaimers;
-  let first = largestNode(reclaimers, group);
-  /** Nodes that have nothing more to give, from `first` on. */
-  let done = 0;
-  let idle = 0;
-  let waited = 0;
-  let waitedForFiles = 0;
-  for (let round = 0; round < ROUNDS_MAX; round++) {
-    if (hasGroupRoom(node, group, pages)) return true;
-    const outcome = reclaimers[(first + done) % reclaimers.length].groupRound(group);
-    if (outcome === GROUP_LOOKED) continue;
-    if (outcome === GROUP_NOTHING && ++done < reclaimers.length) continue;
-    first = largestNode(reclaimers, group);
-    done = 0;
-    if (outcome === GROUP_GAINED) {
-      idle = 0;
-      continue;
-    }
-    if (waitedForFiles < WRITEBACK_WAITS_MAX && waitForFiles(reclaimers)) {
-      waitedForFiles++;
-      continue;
-    }
-    const isOthersAtWork = reclaimers.some((each) => each.node.words[lruBlockAt(group) + L.LB_INFLIGHT] > 0);
-    if (!isOthersAtWork && ++idle >= IDLE_ROUNDS_MAX) break;
-    if (!isOthersAtWork) continue;
-    if (++waited > WAITING_ROUNDS_MAX) break;
-    pauseForOthers(node.words);
+  return hasGroupRoom(reclaimers[0].node, group, pages) || reclaimUntil(new GroupQuest(reclaimers, group, pages));
+}
+
+class GroupQuest implements Quest {
+  readonly words: Int32Array;
+  private readonly reclaimers: readonly Reclaimer[];
+  private readonly group: number;
+  private readonly pages: number;
+  private first: number;
+  /** Nodes whose sweep was vain, from `first` on. */
+  private done = 0;
+
+  constructor(reclaimers: readonly Reclaimer[], group: number, pages: number) {
+    this.words = reclaimers[0].node.words;
+    this.reclaimers = reclaimers;
+    this.group = group;
+    this.pages = pages;
+    this.first = largestNode(reclaimers, group);
+    for (const each of reclaimers) each.beginGroupSweep();
   }
-  return hasGroupRoom(node, group, pages);
+
+  round(): number {
+    const { reclaimers } = this;
+    const outcome = reclaimers[(this.first + this.done) % reclaimers.length].groupRound(this.group);
+    if (outcome === ROUND_NOTHING && ++this.done < reclaimers.length) return ROUND_LOOKED;
+    if (outcome !== ROUND_NOTHING && outcome !== ROUND_GAINED) return outcome;
+    this.first = largestNode(reclaimers, this.group);
+    this.done = 0;
+    return outcome;
+  }
+
+  hasRoom(): boolean {
+    return hasGroupRoom(this.reclaimers[0].node, this.group, this.pages);
+  }
+
+  waitForFiles(outcome: number): boolean {
+    if (outcome !== ROUND_NOTHING) return false;
+    return this.reclaimers.some((each) => each.isHeldByFiles && each.waitForWriteback());
+  }
+
+  workOfOthers(): number {
+    const inflightAt = lruBlockAt(this.group) + L.LB_INFLIGHT;
+    let pages = 0;
+    for (const each of this.reclaimers) pages += each.node.words[inflightAt];
+    return pages;
+  }
 }
 
 /** One round on each node until one gains, that with most of the group first. False when none did. */
 export function reclaimGroupOnce(reclaimers: readonly Reclaimer[], group: number): boolean {
   const first = largestNode(reclaimers, group);
-  return reclaimers.some((_, i) => reclaimers[(first + i) % reclaimers.length].groupRound(group) === GROUP_GAINED);
+  return reclaimers.some((_, i) => {
+    const reclaimer = reclaimers[(first + i) % reclaimers.length];
+    reclaimer.beginGroupSweep();
+    return reclaimer.groupRound(group) === ROUND_GAINED;
+  });
 }
 
 /** Where the group has most pages. */
@@ -70,8 +84,4 @@ function largestNode(reclaimers: readonly Reclaimer[], group: number): number {
 function pagesOnLists(node: Node, group: number): number {
   const block = lruBlockAt(group);
   return lruSize(node, block, LRU_INACTIVE) + lruSize(node, block, LRU_ACTIVE);
-}
-
-function waitForFiles(reclaimers: readonly Reclaimer[]): boolean {
-  return reclaimers.some((each) => each.isHeldByFiles && waitForWriteback(each.node.words));
 }

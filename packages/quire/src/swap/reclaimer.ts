@@ -30,6 +30,7 @@ import { FileCleaner } from './file-cleaner.ts';
 import { hasDevice } from './file-devices.ts';
 import { incompressiblePolicy } from './incompressible.ts';
 import { compactPool } from './pool-compactor.ts';
+import { ROUND_GAINED, ROUND_LOOKED, ROUND_NOTHING, ROUND_TRIED } from './reclaim-loop.ts';
 import { ringPushLocked, wakeKcompressd } from './ring.ts';
 import {
   COMPRESS_BATCH,
@@ -39,6 +40,7 @@ import {
   isolateLocked,
   publishSameLocked,
 } from './swap-out.ts';
+import { Sweep } from './sweep.ts';
 
 /** Pages kswapd isolates at a time (SWAP_CLUSTER_MAX). */
 export const ISOLATE_BATCH = 32;
@@ -52,13 +54,11 @@ const COMPACT_OBJECTS = 256;
  */
 const RESIDENT_SHARE_MIN = 16;
 
+/** A batch that ends while nobody waits yet, or in another node, is seen after that time. */
+const WRITEBACK_WAIT_MS = 10;
+
 /** Pages looked at in vain before direct reclaim writes dirty ones back although clean ones may be left: some 20 µs. */
 const SCAN_BEFORE_WRITE = 2048;
-
-/** What a round for a group came to. */
-export const GROUP_NOTHING = 0;
-export const GROUP_LOOKED = 1;
-export const GROUP_GAINED = 2;
 
 export class Reclaimer {
   readonly node: Node;
@@ -67,6 +67,8 @@ export class Reclaimer {
    * (vm/memory.ts). Direct reclaim calls it, with no lock held, when it met nothing but dirty pages.
    */
   writeBack: (() => boolean) | undefined;
+  /** Has another thread taken it upon itself to write a file back that has dirty pages here? Set with `writeBack`. */
+  isOtherWriting: (() => boolean) | undefined;
   /** The last round gained nothing because of dirty pages of files, and could not write any back itself. */
   isHeldByFiles = false;
   private readonly demoter: Demoter | undefined;
@@ -78,9 +80,13 @@ export class Reclaimer {
   private readonly result = createIsolateResult();
   /** What became of the last batch, but for what was left to this thread. */
   private readonly sorted = { same: 0, queued: 0 };
-  /** Pages looked at since the last gain; of one group, in reclaim at its limit. */
-  private scannedIdly = 0;
-  private scannedOfGroup = 0;
+  /** Looks since the last gain; of one group, in reclaim at its limit. */
+  private readonly sweepOfAll = new Sweep();
+  private readonly sweepOfGroup = new Sweep();
+  /** Pages that the last round's batch kept raw. */
+  private rawMade = 0;
+  /** That of the last round. */
+  private sweep = this.sweepOfAll;
 
   constructor(node: Node, device: Device | undefined) {
     this.node = node;
@@ -90,74 +96,86 @@ export class Reclaimer {
     if (device !== undefined) this.compressor.demoteRaw = (pfns) => this.demoteRaw(pfns);
   }
 
-  /**
-   * One round. Returns true when it made progress of any kind: frames freed, pages sent on their way, storage moved.
-   * `queue` says whether the ring may be used, `direct` under which name to count.
-   */
-  round(queue: boolean, direct: boolean): boolean {
-    this.isHeldByFiles = false;
-    if (freeDetachedLeaf(this.node)) return true;
-    if (this.wantsDemotion() && this.demote()) return true;
-    const limit = queue ? ISOLATE_BATCH : COMPRESS_BATCH;
-    const gained = this.swapOutRound(limit, queue, direct);
-    if (gained > 0) return true;
-    const isDirtyMet = this.result.dirty > 0;
-    if (isDirtyMet) this.askFlusher();
-    this.isHeldByFiles = isDirtyMet && this.isMostlyDirty();
-    if (this.isHeldByFiles && direct && this.writeBackSome()) return true;
-    if (this.mayFindIdle()) return true;
-    if (!queue && this.drainRing(COMPRESS_BATCH, direct) > 0) return true;
-    if (compactPool(this.node, COMPACT_OBJECTS) > 0) return true;
-    if (this.demote()) return true;
-    return isDirtyMet && direct && this.writeBackSome();
+  /** The next round of direct reclaim is the first of a sweep. */
+  beginSweep(): void {
+    this.sweepOfAll.begin();
+  }
+
+  beginGroupSweep(): void {
+    this.sweepOfGroup.begin();
   }
 
   /**
-   * One round for a group at its limit: of its own pages, on this thread. GROUP_GAINED when something of it went or moved,
-   * GROUP_LOOKED when it only aged pages and may find more, GROUP_NOTHING when all were looked at three times in vain.
+   * One round. Returns true when it made progress of any kind: frames freed, pages sent on their way, storage moved, pages
+   * looked at that may be found idle next time. `queue` says whether the ring may be used, `direct` under which name to count.
    */
+  round(queue: boolean, direct: boolean): boolean {
+    return this.runRound(queue, direct) !== ROUND_NOTHING;
+  }
+
+  /** One round of direct reclaim. Returns a ROUND_ code; ROUND_NOTHING when a whole sweep was vain. */
+  directRound(): number {
+    return this.runRound(false, true);
+  }
+
+  private runRound(queue: boolean, direct: boolean): number {
+    const { node, result } = this;
+    this.isHeldByFiles = false;
+    this.sweep = this.sweepOfAll;
+    if (freeDetachedLeaf(node)) return ROUND_GAINED;
+    if (this.wantsDemotion() && this.demote()) return ROUND_GAINED;
+    if (this.swapOutRound(queue ? ISOLATE_BATCH : COMPRESS_BATCH, queue, direct) > 0) return ROUND_GAINED;
+    const pages = lruSizeOfAll(node, LRU_INACTIVE) + lruSizeOfAll(node, LRU_ACTIVE);
+    const isOver = !this.sweep.goesOn(lookedAt(result), result.dirty, pages);
+    if (result.dirty > 0) this.askFlusher();
+    this.isHeldByFiles = result.dirty > 0 && this.isMostlyDirty();
+    if (this.isHeldByFiles && direct && this.writeBackSome()) return ROUND_GAINED;
+    if (!isOver) return this.hasTried();
+    if (!queue && this.drainRing(COMPRESS_BATCH, direct) > 0) return ROUND_GAINED;
+    if (compactPool(node, COMPACT_OBJECTS) > 0) return ROUND_GAINED;
+    if (this.demote()) return ROUND_GAINED;
+    return this.sweep.isDirtyMet && direct && this.writeBackSome() ? ROUND_GAINED : ROUND_NOTHING;
+  }
+
+  /** One round for a group at its limit: of its own pages, on this thread. A ROUND_ code, as `directRound`. */
   groupRound(group: number): number {
     const { node, result } = this;
     this.isHeldByFiles = false;
-    if (freeDetachedLeaf(node, group)) return this.groupGained();
-    if (this.swapOutRound(COMPRESS_BATCH, false, true, group) > 0) return this.groupGained();
+    if (freeDetachedLeaf(node, group)) return ROUND_GAINED;
+    this.sweep = this.sweepOfGroup;
+    if (this.swapOutRound(COMPRESS_BATCH, false, true, group) > 0) return ROUND_GAINED;
     if (result.dirty > 0) {
       this.askFlusher();
-      this.isHeldByFiles = true;
-      if (this.writeBackSome()) return this.groupGained();
+      if (this.writeBackSome()) return ROUND_GAINED;
     }
     const block = lruBlockAt(group);
-    const looked = lookedAt(result);
-    this.scannedOfGroup += looked;
-    const scanMax = 3 * (lruSize(node, block, LRU_INACTIVE) + lruSize(node, block, LRU_ACTIVE));
-    if (looked > 0 && this.scannedOfGroup <= scanMax) return GROUP_LOOKED;
-    this.scannedOfGroup = 0;
+    const pages = lruSize(node, block, LRU_INACTIVE) + lruSize(node, block, LRU_ACTIVE);
+    if (this.sweep.goesOn(lookedAt(result), result.dirty, pages)) return this.hasTried();
+    this.isHeldByFiles = this.sweep.isDirtyMet;
     // Pages of the group may be queued. When what was compressed found no frame for it, the file tier makes room.
-    if (this.drainRing(COMPRESS_BATCH, true) > 0) return GROUP_GAINED;
+    if (this.drainRing(COMPRESS_BATCH, true) > 0) return ROUND_GAINED;
     const isFull = node.words[L.H_FREE_FRAMES] <= node.words[L.H_WMARK_MIN];
-    if (isFull && this.demote()) return GROUP_GAINED;
+    if (isFull && this.demote()) return ROUND_GAINED;
     // Pages of the group may wait in leaves of others, of clones.
-    return freeDetachedLeaf(node) ? GROUP_GAINED : GROUP_NOTHING;
+    return freeDetachedLeaf(node) ? ROUND_GAINED : ROUND_NOTHING;
   }
 
-  private groupGained(): number {
-    this.scannedOfGroup = 0;
-    return GROUP_GAINED;
+  /** Of a round in the middle of a sweep. Pages that became raw left the lists: the sweep bounds that. */
+  private hasTried(): number {
+    return this.result.isolated > this.rawMade ? ROUND_TRIED : ROUND_LOOKED;
   }
 
   /**
-   * A round that only found pages in use has still aged them. Nothing is to be had when both lists were looked at
-   * three times without a gain: each look takes the touch mark back, so whatever is not used faster than that has
-   * been found by then.
+   * Waits a little for pages of files that another thread writes back: when it has, they can go. Also for one that has such
+   * a file in hand and is busy with a batch of another node. False when nobody is at it.
    */
-  private mayFindIdle(): boolean {
-    const { node, result } = this;
-    const looked = lookedAt(result);
-    this.scannedIdly += looked;
-    if (looked > 0 && this.scannedIdly <= 3 * (lruSizeOfAll(node, LRU_INACTIVE) + lruSizeOfAll(node, LRU_ACTIVE)))
-      return true;
-    this.scannedIdly = 0;
-    return false;
+  waitForWriteback(): boolean {
+    const { words } = this.node;
+    const pages = Atomics.load(words, L.H_PC_WRITEBACK);
+    if (pages === 0 && !(this.sweep.isDirtyMet && this.isOtherWriting?.() === true)) return false;
+    // Pairs with the notify at the end of a batch (page-cache/writeback.ts).
+    Atomics.wait(words, L.H_PC_WRITEBACK, pages, WRITEBACK_WAIT_MS);
+    return true;
   }
 
   private askFlusher(): void {
@@ -169,14 +187,14 @@ export class Reclaimer {
   private isMostlyDirty(): boolean {
     const { words } = this.node;
     const dirty = Atomics.load(words, L.H_PC_DIRTY) + Atomics.load(words, L.H_PC_WRITEBACK);
-    return dirty * 2 > words[L.H_PC_PAGES] || this.scannedIdly > SCAN_BEFORE_WRITE;
+    return dirty * 2 > words[L.H_PC_PAGES] || this.sweep.looks > SCAN_BEFORE_WRITE;
   }
 
   /** Direct reclaim helps the flusher. */
   private writeBackSome(): boolean {
     if (this.writeBack?.() !== true) return false;
     this.isHeldByFiles = false;
-    this.scannedIdly = 0;
+    this.sweep.begin();
     return true;
   }
 
@@ -232,6 +250,9 @@ export class Reclaimer {
     const { node, result } = this;
     // 1. Isolate. Clean pages are free at once.
     node.lock();
+    // What was found shut may be open when a sweep begins. kswapd begins none: it asks each time.
+    if (!direct || this.sweep.looks === 0) result.shutGroup = NO_GROUP;
+    result.passesDirty = this.sweep.hasLookedAtAll;
     isolateLocked(node, limit, this.isolated, result, group);
     for (let i = 0; i < result.isolated; i++) this.versions[i] = node.words[node.versionAt + this.isolated[i]];
     node.unlock();
@@ -249,7 +270,8 @@ export class Reclaimer {
       if (kept > 0) gained += this.compressor.run(this.isolated.subarray(0, kept));
       freed += this.sorted.same + this.compressor.takeFreed();
     }
-    if (gained > 0) this.scannedIdly = 0;
+    this.rawMade = this.compressor.takeRaw();
+    if (gained > 0) this.sweep.begin();
     this.countFreed(freed, result.freedFile, direct);
     return gained;
   }

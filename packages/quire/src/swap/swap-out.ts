@@ -43,7 +43,6 @@ import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { unchargeFrameLocked } from '../page-alloc/page-charge.ts';
 import { evictFolioLocked } from '../reclaim/folio.ts';
-import { hasSwapRoom } from '../reclaim/group.ts';
 import {
   endTurnLocked,
   groupsOnLists,
@@ -84,10 +83,23 @@ export interface IsolateResult {
   aged: number;
   /** Folios of files that could not go because something of them has to be written first. */
   dirty: number;
+  /** The group that found no slot last: until the caller resets it, only those of its pages go that need none. */
+  shutGroup: number;
+  /** Set by the caller: folios that have to be written first leave the list they are on, so that others are looked at. */
+  passesDirty: boolean;
 }
 
 export function createIsolateResult(): IsolateResult {
-  return { freed: 0, freedFile: 0, isolated: 0, scanned: 0, aged: 0, dirty: 0 };
+  return {
+    freed: 0,
+    freedFile: 0,
+    isolated: 0,
+    scanned: 0,
+    aged: 0,
+    dirty: 0,
+    shutGroup: NO_GROUP,
+    passesDirty: false,
+  };
 }
 
 /**
@@ -139,7 +151,6 @@ function isolateFromLocked(
 ): boolean {
   const block = lruBlockAt(group);
   const scanEnd = result.scanned + scanMax;
-  let isSwapShut = false;
   const policy = reclaimPolicyOf(node);
   result.aged += policy.ageLocked(node, block, Math.min(limit * 2, scanMax));
   while (result.scanned < scanEnd && result.isolated + result.freed < limit) {
@@ -155,15 +166,16 @@ function isolateFromLocked(
       queueSharedLocked(node, pfn);
       out[result.isolated++] = pfn;
     } else if (!freezeLocked(node, pfn)) {
-      lruAddLocked(node, pfn, list); // pinned
+      // Pinned: in use. Left on this list it could be all that is ever looked at.
+      lruAddLocked(node, pfn, policy.listOfTouched(list));
       node.counters[C.pgrotated]++;
-    } else if (kindOf(node, pfn) === KIND_PAGECACHE) evictOrRotateLocked(node, pfn, list, result);
-    else if (isSwapShut && node.words[node.slotAt + pfn] === 0) keepLocked(node, pfn);
+    } else if (kindOf(node, pfn) === KIND_PAGECACHE) {
+      evictOrRotateLocked(node, pfn, result.passesDirty ? policy.listOfTouched(list) : list, result);
+    } else if (result.shutGroup === group && node.words[node.slotAt + pfn] === 0) keepLocked(node, pfn);
     else if (isSequential(node, pfn) && unmapUnitLocked(node, pfn, out, result)) continue;
     else if (!unmapLocked(node, pfn, out, result)) {
       keepLocked(node, pfn);
-      if (hasSwapRoom(node, group)) return false; // no slot to be had: scanning on would find the same
-      isSwapShut = true; // the group may have no more: what needs none may still go
+      result.shutGroup = group; // no slot to be had for any of its pages: what needs none may still go
     }
   }
   return true;
@@ -175,7 +187,7 @@ function keepLocked(node: Node, pfn: Pfn): void {
   lruAddLocked(node, pfn, LRU_ACTIVE);
 }
 
-/** A frozen folio of a file from `list`: free, or at its head again because it has to be written first. */
+/** A frozen folio of a file: free, or at the head of `list` because it has to be written first. */
 function evictOrRotateLocked(node: Node, head: Pfn, list: number, result: IsolateResult): void {
   const frames = 1 << orderOf(node, head);
   if (evictFolioLocked(node, head)) {

@@ -59,6 +59,13 @@ export class Memory {
     }
   }
 
+  /** Whether another thread is at writing a file back that has dirty pages in node n: then reclaim waits for it. */
+  set isOtherWriting(is: ((n: number) => boolean) | undefined) {
+    for (const [n, reclaimer] of this.reclaimers.entries()) {
+      reclaimer.isOtherWriting = is === undefined ? undefined : () => is(n);
+    }
+  }
+
   /**
    * Throws ERR_QUIRE_FAILED once an invariant broke anywhere in the instance, ERR_QUIRE_CLOSED once its owner closed
    * it.

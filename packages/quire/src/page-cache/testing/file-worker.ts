@@ -6,6 +6,7 @@ import { NodeFileIo } from '../../daemons/node-file-io.ts';
 import { joinInstance } from '../../vm/instance.ts';
 import { Memory } from '../../vm/memory.ts';
 import { detachThread } from '../../vm/thread-slot.ts';
+import { attachFiles } from '../dirty-throttle.ts';
 import { FileSpace } from '../file-space.ts';
 import { closeInode, openInode } from '../inode.ts';
 import { CELL_BYTES, cellBytes, writeSome } from './file-scene.ts';
@@ -23,11 +24,10 @@ export interface FileWork {
 const work = workerData as FileWork;
 const { nodes, thread } = joinInstance(work.memories, (memory) => instantiateKernel(work.module, memory));
 const memory = new Memory(nodes, undefined);
-memory.files = new NodeFileIo();
+attachFiles(memory, new NodeFileIo());
 const look = () => ({ size: 0, mtimeNs: 1n });
 const { region, inode } = openInode(memory, { name: 'file:1:1', readFd: work.fd, writeFd: work.fd, look });
 const space = new FileSpace(memory, region, inode);
-memory.writeBack = () => writeSome(space.map);
 
 const own = new Map<number, number>();
 const target = new Uint8Array(CELL_BYTES);
