@@ -4,8 +4,9 @@ import { describe, it } from 'node:test';
 import * as L from '../arena/layout.ts';
 import { MIB, PAGE_BYTES } from '../base/units.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
+import { createIsolateResult, isolateLocked } from '../swap/swap-out.ts';
 import { MemoryFileIo } from '../testing/memory-file-io.ts';
-import { createTestInstance, type TestInstance, type TestThread } from '../testing/test-instance.ts';
+import { createTestInstance, locked, type TestInstance, type TestThread } from '../testing/test-instance.ts';
 import { stampOf } from './dirty-limits.ts';
 import { attachFiles } from './dirty-throttle.ts';
 import { FileSpace } from './file-space.ts';
@@ -170,6 +171,56 @@ describe('direct reclaim', () => {
     assert.equal(isFree, false);
     assert.ok(written > 64);
     assert.ok(reclaimDirect(instance.memory.reclaimers[0], 64), 'now they can go');
+    scene.finish();
+  });
+});
+
+describe('dirty pages that cannot be written now', () => {
+  it('do not hide clean ones behind them', () => {
+    const scene = createScene(2, 4 * MIB);
+    const { node, memory } = scene.instance;
+    const [dirty, clean] = scene.files;
+    const byte = new Uint8Array(1);
+    for (let page = 0; page < 200; page++) clean.write(page * PAGE, new Uint8Array(PAGE).fill(1), 0, PAGE);
+    while (writeSome(memory, 0, 0) > 0);
+    // Read again between two looks: on the active list, and idle since.
+    for (let looks = 0; looks < 2; looks++) {
+      for (let page = 0; page < 200; page++) clean.read(page * PAGE, byte, 0, 1);
+      locked(node, () => isolateLocked(node, 64, new Int32Array(64), createIsolateResult()));
+    }
+    fillWithDirty(dirty, scene.instance);
+    scene.io.fail('write', 'EIO');
+    assert.equal(writeSome(memory, 0, 0), 0, 'the file is let alone for a while');
+    const before = node.words[L.H_PC_PAGES];
+    assert.ok(reclaimDirect(memory.reclaimers[0], 64));
+    assert.ok(node.words[L.H_PC_PAGES] <= before - 64 + 8, `${node.words[L.H_PC_PAGES]} of ${before}`);
+    scene.io.heal();
+    scene.io.clock += 5000;
+    while (writeSome(memory, 0, 0) > 0);
+    scene.finish();
+  });
+
+  it('are waited for while another thread has their file in hand', () => {
+    const scene = createScene(1, 4 * MIB);
+    const { node, memory } = scene.instance;
+    const [file] = scene.files;
+    fillWithDirty(file, scene.instance);
+    const wait = Atomics.wait;
+    let waits = 0;
+    // Not one page is under writeback yet: it is between taking the lock and its first batch, or busy in another node.
+    lockWriteback(file.inode, 60);
+    Atomics.wait = ((words: Int32Array, at: number) => {
+      assert.equal(words[L.H_PC_WRITEBACK], 0);
+      if (at === L.H_PC_WRITEBACK && ++waits === 5) unlockWriteback(file.inode, 60);
+      return 'timed-out';
+    }) as unknown as typeof Atomics.wait;
+    try {
+      assert.ok(reclaimDirect(memory.reclaimers[0], 64));
+    } finally {
+      Atomics.wait = wait;
+    }
+    assert.equal(waits, 5);
+    assert.ok(node.words[L.H_FREE_FRAMES] > node.words[L.H_WMARK_MIN]);
     scene.finish();
   });
 });

@@ -14,7 +14,10 @@ export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
   stalls?.begin();
   try {
     counters[C.allocstall]++;
-    return reclaimUntil(new FrameQuest(reclaimer, frames));
+    reclaimer.beginSweeps();
+    const isDone = reclaimUntil(new FrameQuest(reclaimer, frames));
+    reclaimer.endSweeps(!isDone);
+    return isDone;
   } finally {
     stalls?.end();
   }
@@ -29,7 +32,6 @@ class FrameQuest implements Quest {
     this.words = reclaimer.node.words;
     this.reclaimer = reclaimer;
     this.frames = frames;
-    reclaimer.beginSweep();
   }
 
   round(): number {

@@ -32,6 +32,7 @@ import { incompressiblePolicy } from './incompressible.ts';
 import { compactPool } from './pool-compactor.ts';
 import { ROUND_GAINED, ROUND_LOOKED, ROUND_NOTHING, ROUND_TRIED } from './reclaim-loop.ts';
 import { ringPushLocked, wakeKcompressd } from './ring.ts';
+import { Standstill } from './standstill.ts';
 import {
   COMPRESS_BATCH,
   claimLocked,
@@ -83,6 +84,9 @@ export class Reclaimer {
   /** Looks since the last gain; of one group, in reclaim at its limit. */
   private readonly sweepOfAll = new Sweep();
   private readonly sweepOfGroup = new Sweep();
+  private readonly standstill = new Standstill();
+  /** The sweeps of the call under way are not cut short. */
+  private isWhole = true;
   /** Pages that the last round's batch kept raw. */
   private rawMade = 0;
   /** That of the last round. */
@@ -96,9 +100,21 @@ export class Reclaimer {
     if (device !== undefined) this.compressor.demoteRaw = (pfns) => this.demoteRaw(pfns);
   }
 
-  /** The next round of direct reclaim is the first of a sweep. */
-  beginSweep(): void {
-    this.sweepOfAll.begin();
+  /** Direct reclaim begins. */
+  beginSweeps(): void {
+    const looks = this.standstill.looksOfSweep(this.node.words);
+    this.isWhole = looks === Number.POSITIVE_INFINITY;
+    this.sweepOfAll.restart(looks);
+  }
+
+  /** It was vain, or not. */
+  endSweeps(isVain: boolean): void {
+    if (isVain) this.standstill.note(this.node.words, this.pagesOnLists(), this.isWhole);
+    this.sweepOfAll.restart(Number.POSITIVE_INFINITY);
+  }
+
+  private pagesOnLists(): number {
+    return lruSizeOfAll(this.node, LRU_INACTIVE) + lruSizeOfAll(this.node, LRU_ACTIVE);
   }
 
   beginGroupSweep(): void {
@@ -125,8 +141,7 @@ export class Reclaimer {
     if (freeDetachedLeaf(node)) return ROUND_GAINED;
     if (this.wantsDemotion() && this.demote()) return ROUND_GAINED;
     if (this.swapOutRound(queue ? ISOLATE_BATCH : COMPRESS_BATCH, queue, direct) > 0) return ROUND_GAINED;
-    const pages = lruSizeOfAll(node, LRU_INACTIVE) + lruSizeOfAll(node, LRU_ACTIVE);
-    const isOver = !this.sweep.goesOn(lookedAt(result), result.dirty, pages);
+    const isOver = !this.sweep.goesOn(lookedAt(result), result.dirty, this.pagesOnLists());
     if (result.dirty > 0) this.askFlusher();
     this.isHeldByFiles = result.dirty > 0 && this.isMostlyDirty();
     if (this.isHeldByFiles && direct && this.writeBackSome()) return ROUND_GAINED;

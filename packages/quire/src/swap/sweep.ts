@@ -10,12 +10,20 @@ export class Sweep {
   /** Pages of files were met that have to be written first. Holds until the next sweep looks at its first page. */
   isDirtyMet = false;
   private looksMax = 0;
+  private limit = Number.POSITIVE_INFINITY;
 
   /** As many looks as there are pages: those that are left may be on a list that is not looked at. */
   get hasLookedAtAll(): boolean {
     return this.looks > 0 && this.looks * LOOKS_A_PAGE > this.looksMax;
   }
 
+  /** From the next look on, of this sweep and those after it, at most `limit` looks each. */
+  restart(limit: number): void {
+    this.limit = limit;
+    this.begin();
+  }
+
+  /** The next look is the first. */
   begin(): void {
     this.looks = 0;
     this.isDirtyMet = false;
@@ -27,7 +35,7 @@ export class Sweep {
    */
   goesOn(looked: number, dirty: number, pages: number): boolean {
     if (this.looks === 0) {
-      this.looksMax = LOOKS_A_PAGE * pages;
+      this.looksMax = Math.min(LOOKS_A_PAGE * pages, this.limit);
       this.isDirtyMet = false;
     }
     if (dirty > 0) this.isDirtyMet = true;
