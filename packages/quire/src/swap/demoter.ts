@@ -216,6 +216,7 @@ export class Demoter {
     for (; slot < clusterFirst + L.CLUSTER_SLOTS && !this.full; slot++) {
       const next = idleRawFrame(node, slot);
       if (next === NO_PFN) return;
+      assert((node.words[node.kindAt + next] & KIND_MASK) === KIND_RAW, 'frame of a raw slot is raw', next, slot);
       this.addLocked(slot as SlotIndex, next << 12, PAGE_BYTES, RAW_OBJECT);
     }
   }
