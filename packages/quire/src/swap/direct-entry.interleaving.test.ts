@@ -51,7 +51,7 @@ function* mapper(variant: Variant): Steps {
   yield* store(PLACE, OTHER);
 }
 
-/** unmapPageLocked: nothing is named first, then the storage goes, and another page swapped out takes its place. */
+/** unmapSwappedLocked: nothing is named first, then the storage goes, and another page swapped out takes its place. */
 function* discarder(variant: Variant): Steps {
   yield* lock(LOCK);
   yield* store(ENTRY, 0);
