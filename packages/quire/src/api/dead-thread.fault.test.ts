@@ -319,6 +319,8 @@ describe('a thread that dies with a lock', () => {
 
   it('of a file that nobody else has open: it can be opened anew, with all that was written before', async () => {
     const quire = await Quire.open({ budget: '16MiB', threads: 1 });
+    // Instances that failed above may have left some.
+    const before = folder.descriptors();
     const path = folder.newPath(new Uint8Array(100));
     const worker = await startVictim(
       quire.handle,
@@ -339,7 +341,7 @@ describe('a thread that dies with a lock', () => {
     await file.close();
     assert.deepEqual([...readFileSync(path).subarray(0, 6)], [8, 8, 8, 0, 0, 7]);
     await quire.close();
-    assert.equal(folder.descriptors(), 0);
+    assert.equal(folder.descriptors(), before);
   });
 
   it('of writing back: whoever wants to goes on where it left off', async () => {
