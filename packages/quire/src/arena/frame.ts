@@ -22,6 +22,7 @@
  */
 import type { Pfn } from '../base/units.ts';
 import { announce } from './fence.ts';
+import * as L from './layout.ts';
 import type { Node } from './node.ts';
 import { forgetPin, notePin } from './pin-note.ts';
 
@@ -116,6 +117,11 @@ export function unpin(node: Node, pfn: Pfn): void {
 /** Gives up a pin that is not noted frame by frame: of a run, of a batch of writeback. */
 export function dropPin(node: Node, pfn: Pfn): void {
   Atomics.sub(node.words, node.pinAt + pfn, 1);
+}
+
+/** After a caller gave a pin back that may have been held for long: memory that was full may be so no more. */
+export function announceUnpin(node: Node): void {
+  announce(node.words, L.H_UNPINS);
 }
 
 /** One more pin on a frame that is not frozen. */

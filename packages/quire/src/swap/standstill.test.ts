@@ -5,6 +5,7 @@ import * as L from '../arena/layout.ts';
 import { MIB, PAGE_BYTES } from '../base/units.ts';
 import { makePage } from '../testing/page-data.ts';
 import { createTestInstance } from '../testing/test-instance.ts';
+import { pinRange, unpinRange } from '../vm/pin-range.ts';
 import { reclaimDirect } from './direct-reclaim.ts';
 import { Reclaimer } from './reclaimer.ts';
 
@@ -60,6 +61,18 @@ describe('a memory that is full and stands still', () => {
     assert.ok(call().rounds <= 2 * 65);
     space.discard(0, 4 * PAGE_BYTES);
     assert.equal(call().isDone, true, 'four frames');
+    instance.finish();
+  });
+
+  it('is looked at whole when a pin was given back', () => {
+    const { instance, space, pages, call } = createFull();
+    const held = [0, pages >> 1, pages - 1].map((page) => pinRange(instance.memory, space, page * PAGE_BYTES, 1));
+    call();
+    for (const each of held) {
+      assert.ok(call().rounds <= 2 * 65);
+      unpinRange(instance.memory, each);
+      assert.ok(call().rounds > pages / 32);
+    }
     instance.finish();
   });
 

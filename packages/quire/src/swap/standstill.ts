@@ -4,8 +4,8 @@
  * reclaim was vain, the figures of the node. While they are the same no frame, slot or object has come free that is not
  * in use again, and a call is worth a short look.
  *
- * Unpinning a page, not using it any more, or writing bytes into it that compress leaves no trace in these figures. The short
- * looks go on where the last ones stopped and find that, too: after as many as a vain reclaim takes, there is one again.
+ * Not using a page any more, or writing bytes into it that compress, leaves no trace in these figures. The short looks go on
+ * where the last ones stopped and find that, too: after as many as a vain reclaim takes, there is one again.
  */
 import * as L from '../arena/layout.ts';
 
@@ -30,6 +30,7 @@ const FIGURES = [
   L.H_PC_PAGES,
   L.H_PC_DIRTY,
   L.H_PC_WRITEBACK,
+  L.H_UNPINS,
 ] as const;
 
 export class Standstill {

@@ -11,6 +11,7 @@
  */
 
 import {
+  announceUnpin,
   KIND_COMPRESSING,
   KIND_MASK,
   KIND_NEW,
@@ -132,7 +133,9 @@ export function returnPins(nodes: readonly Node[], index: number): number {
   let pins = 0;
   for (const node of nodes) {
     const area = node.words[slotBase(index) + L.T_AREA] as Pfn;
-    if (area !== NO_PFN) pins += givePinsBack(node, area);
+    if (area === NO_PFN) continue;
+    pins += givePinsBack(node, area);
+    announceUnpin(node);
   }
   return pins;
 }
