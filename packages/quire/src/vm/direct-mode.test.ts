@@ -109,7 +109,8 @@ describe('a page of direct mode', () => {
   it('gives its storage up when it is read in: the entry has room for the frame alone', () => {
     for (let page = 0; page < 40; page++) write(page, 'text');
     evict();
-    for (let page = 0; page < 40; page++) for (let touch = 0; touch < 2; touch++) assertPage(page, 'text');
+    // Three in one bucket of age: a new one may begin between them.
+    for (let page = 0; page < 40; page++) for (let touch = 0; touch < 5; touch++) assertPage(page, 'text');
     assert.equal(gauge(L.H_REGION_PAGES), 40);
     assert.equal(gauge(L.H_CLEAN_COPIES) + gauge(L.H_ZS_OBJECTS), 0);
     const compressed = counted('zswpout');
