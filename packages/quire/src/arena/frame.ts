@@ -119,9 +119,9 @@ export function dropPin(node: Node, pfn: Pfn): void {
   Atomics.sub(node.words, node.pinAt + pfn, 1);
 }
 
-/** After a caller gave a pin back that may have been held for long: memory that was full may be so no more. */
-export function announceUnpin(node: Node): void {
-  announce(node.words, L.H_UNPINS);
+/** After a caller gave a pin back that may have been held for long, or changed a limit: memory that was full may be so no more. */
+export function announceEase(node: Node): void {
+  announce(node.words, L.H_EASES);
 }
 
 /** One more pin on a frame that is not frozen. */

@@ -190,8 +190,8 @@ export const H_DETACHED_PAGE = words(1);
 export const H_DETACHED_LEFT = words(1);
 /** New pages that memory has grown by, less the copies made ahead since; bounded. */
 export const H_COPY_CREDIT = words(1);
-/** Pins of a caller's that were given back: a count that wraps, to see that it has changed. */
-export const H_UNPINS = words(1);
+/** Pins of callers given back, limits changed: a count that wraps, of what may let pages go and shows in no other figure. */
+export const H_EASES = words(1);
 /** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
 export const H_FLUSHER_WAKE = line();
 export const H_FLUSHERS = words(1);

@@ -11,7 +11,7 @@
  *
  * The owner of a pin that may write changes bytes behind the cache's back; its blocks become dirty when it is given back.
  */
-import { announceUnpin, FROZEN, headOf, LRU_ACTIVE, orderOf, pinLocked, thawLocked, unpin } from '../arena/frame.ts';
+import { announceEase, FROZEN, headOf, LRU_ACTIVE, orderOf, pinLocked, thawLocked, unpin } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { forgetPin } from '../arena/pin-note.ts';
@@ -220,7 +220,7 @@ export function unpinRange(map: FileMap, held: HeldFolio): void {
     }
   }
   unpin(node, held.head);
-  announceUnpin(node);
+  announceEase(node);
 }
 
 /** What lies behind the end of the file by now is zeroed, the blocks before it are dirty. Inode lock held. */

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as L from '../arena/layout.ts';
 import { MIB, PAGE_BYTES } from '../base/units.ts';
+import { DEFAULT_GROUP } from '../reclaim/group.ts';
 import { makePage } from '../testing/page-data.ts';
 import { createTestInstance } from '../testing/test-instance.ts';
+import { setGroupLimits } from '../vm/group-limit.ts';
 import { pinRange, unpinRange } from '../vm/pin-range.ts';
 import { reclaimDirect } from './direct-reclaim.ts';
 import { Reclaimer } from './reclaimer.ts';
@@ -64,7 +66,7 @@ describe('a memory that is full and stands still', () => {
     instance.finish();
   });
 
-  it('is looked at whole when a pin was given back', () => {
+  it('is looked at whole when a pin was given back, or a limit changed', () => {
     const { instance, space, pages, call } = createFull();
     const held = [0, pages >> 1, pages - 1].map((page) => pinRange(instance.memory, space, page * PAGE_BYTES, 1));
     call();
@@ -73,6 +75,8 @@ describe('a memory that is full and stands still', () => {
       unpinRange(instance.memory, each);
       assert.ok(call().rounds > pages / 32);
     }
+    setGroupLimits(instance.memory, DEFAULT_GROUP, undefined, Number.POSITIVE_INFINITY);
+    assert.ok(call().rounds > pages / 32);
     instance.finish();
   });
 

@@ -30,7 +30,7 @@ const FIGURES = [
   L.H_PC_PAGES,
   L.H_PC_DIRTY,
   L.H_PC_WRITEBACK,
-  L.H_UNPINS,
+  L.H_EASES,
 ] as const;
 
 export class Standstill {

@@ -2,6 +2,7 @@
  * Groups as the layers above use them: opened and closed by name, limited, and what a thread does that a group refused a
  * page: reclaim of the group's own, then the error that names it.
  */
+import { announceEase } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import { QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
@@ -57,6 +58,7 @@ export function setGroupLimits(
   const at = groupAt(group);
   if (pages !== undefined) Atomics.store(words, at + L.G_LIMIT_PAGES, limitWord(pages));
   if (swapPages !== undefined) Atomics.store(words, at + L.G_SWAP_LIMIT_PAGES, limitWord(swapPages));
+  for (const node of memory.nodes) announceEase(node);
 }
 
 function limitWord(pages: number): number {

@@ -6,7 +6,7 @@
  * is taken apart into single frames, which go back one by one when they are unpinned and reclaimed.
  */
 
-import { announceUnpin, dropPin, KIND_NEW, pinLocked, setKindLocked, unpin } from '../arena/frame.ts';
+import { announceEase, dropPin, KIND_NEW, pinLocked, setKindLocked, unpin } from '../arena/frame.ts';
 import type { Node } from '../arena/node.ts';
 import { forgetRun, noteRun } from '../arena/pin-note.ts';
 import { outOfRange, QuireError } from '../base/errors.ts';
@@ -58,7 +58,7 @@ export function unpinRange(memory: Memory, held: HeldRange): void {
     if (held.isRun) dropPin(node, pfn);
     else unpin(node, pfn);
   }
-  announceUnpin(node);
+  announceEase(node);
 }
 
 function isRun(pfns: readonly Pfn[]): boolean {

@@ -11,7 +11,7 @@
  */
 
 import {
-  announceUnpin,
+  announceEase,
   KIND_COMPRESSING,
   KIND_MASK,
   KIND_NEW,
@@ -135,7 +135,7 @@ export function returnPins(nodes: readonly Node[], index: number): number {
     const area = node.words[slotBase(index) + L.T_AREA] as Pfn;
     if (area === NO_PFN) continue;
     pins += givePinsBack(node, area);
-    announceUnpin(node);
+    announceEase(node);
   }
   return pins;
 }

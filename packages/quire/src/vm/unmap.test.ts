@@ -111,7 +111,7 @@ describe('a whole chunk that is discarded', () => {
     const space = start({ bytes: 6 * MIB });
     write(space, 0, CHUNK_PAGES);
     evict(18);
-    for (let page = 0; page < 120; page++) for (let touch = 0; touch < 2; touch++) assertPages(space, page, 1);
+    for (let page = 0; page < 120; page++) for (let touch = 0; touch < 3; touch++) assertPages(space, page, 1);
     evict(1);
     const before = [L.H_INFLIGHT, L.H_ZS_OBJECTS, L.H_RAW_FRAMES, L.H_SAME_SLOTS, L.H_CLEAN_COPIES, L.H_REGION_PAGES];
     for (const at of before) assert.ok(gauge(at) > 0, `header word ${at}`);
