@@ -58,7 +58,11 @@ class Session {
     const inPage = Math.imul(b, 2654435761) >>> 20;
     if (operation < 4) return model.write(offset + inPage, makePage(command).subarray(0, 1 + (b % 700)));
     if (operation < 7) return model.write(offset, makePages(command, 1 + (b % 12)));
-    if (operation < 11) return model.read(offset + inPage, 1 + (b % 9000));
+    if (operation < 11) {
+      // What is wanted again and again comes into memory.
+      for (let touch = operation < 9 ? 2 : 0; touch < 3; touch++) model.read(offset + inPage, 1 + (b % 9000));
+      return;
+    }
     return this.runRarer(operation, model, offset, inPage, b, command);
   }
 
