@@ -26,12 +26,23 @@ import { buryWriteback } from '../page-cache/writeback.ts';
 import { StallMeter } from '../reclaim/pressure.ts';
 import type { Memory } from '../vm/memory.ts';
 import { returnUses } from '../vm/region-table.ts';
-import { breakLocks, buryThread, claimBurial, diedInNodeLock, returnPins, taskOf } from '../vm/thread-slot.ts';
+import {
+  breakLocks,
+  buryThread,
+  claimBurial,
+  diedInNodeLock,
+  liveThreads,
+  returnPins,
+  taskOf,
+} from '../vm/thread-slot.ts';
 import type { Daemon } from './daemon.ts';
 import { buryDescriptorUses } from './file-device.ts';
 
 /** A dead thread costs what it held for so long; a look costs some 10 µs a thread. */
 const LOOK_MS = 1000;
+/** Half a second, before a thread that wants to attach is refused. */
+const ROOM_LOOKS_MAX = 50;
+const ROOM_PAUSE_MS = 10;
 
 export class Reaper implements Daemon {
   readonly name = 'reaper';
@@ -92,10 +103,22 @@ export class Reaper implements Daemon {
   };
 
   /**
-   * For a thread that has no slot yet: buries one that has ended, in its place and with its id, which nobody else may use
-   * until then. False when there is none.
+   * For a thread that found no slot: true when one may be free now. Looks for a while: the system shows a thread for a moment
+   * after its end, and another reaper may be at work.
    */
   makeRoom(): boolean {
+    for (let look = 0; look < ROOM_LOOKS_MAX && !this.isFailed(); look++) {
+      if (look > 0) Atomics.wait(this.home, L.H_MAGIC, L.MAGIC, ROOM_PAUSE_MS);
+      if (this.buryInPlace() || this.hasFreeSlot()) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Buries a thread that has ended in its own slot and with its id, which nobody else may use until then: this thread has
+   * none. False when there is none.
+   */
+  private buryInPlace(): boolean {
     for (let index = 0; index < L.THREADS_MAX && !this.isFailed(); index++) {
       const task = taskOf(this.home, index);
       // Areas stay with a slot. Without one there is nothing to work with: another thread has to bury it.
@@ -105,6 +128,10 @@ export class Reaper implements Daemon {
       if (this.bury(index)) return true;
     }
     return false;
+  }
+
+  private hasFreeSlot(): boolean {
+    return liveThreads(this.memory.nodes[0]) < L.THREADS_MAX;
   }
 
   /** The daemon of a worker that ended; `task` as it told. False when it died inside a node lock: the instance failed. */
