@@ -41,7 +41,7 @@ const UNKNOWN_TASK: Task = { task: 0, start: 0, worker: -1 };
 
 /**
  * Takes a free slot in all nodes and binds the views to it. With `tasks` the slot says which thread of the system it is, so
- * that others see whether it lives. `makeRoom` buries a thread that does not, true when it did. Throws
+ * that others see whether it lives. `makeRoom` buries one that does not, true when there may be room now. Throws
  * ERR_QUIRE_OUT_OF_MEMORY when no slot or no area is left.
  */
 export function attachThread(nodes: readonly Node[], tasks?: Tasks, makeRoom?: () => boolean): number {
