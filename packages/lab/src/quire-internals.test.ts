@@ -33,6 +33,20 @@ describe('QuireInternals', () => {
     folder.remove();
   });
 
+  it('counts the loads of reads too, which a kernel does otherwise', async () => {
+    const quire = await openQuire({ budget: 16 * 2 ** 20, threads: 0 });
+    const internals = await QuireInternals.of(quire);
+    const region = quire.region({ size: 2 ** 20, name: 'loads' });
+    const bytes = new Uint8Array(64);
+    region.write(4096, bytes.fill(7));
+    const loads = internals.countLoads(() => {
+      for (let times = 0; times < 10; times += 1) region.read(4096, bytes.fill(0));
+    });
+    assert.ok(loads.entry >= 10, `${loads.entry} loads of entries`);
+    assert.deepEqual(bytes, new Uint8Array(64).fill(7));
+    await quire.close();
+  });
+
   it('takes frames and gives them back', async () => {
     const quire = await openQuire({ budget: 16 * 2 ** 20, threads: 0, swap: [] });
     const internals = await QuireInternals.of(quire);

@@ -9,8 +9,9 @@ import type { PageSpace } from './policy/recording.ts';
 import type { QuireFile, QuireInstance, QuireRegion } from './quire.ts';
 
 interface Node {
-  /** Replaced while loads are counted. */
+  /** Both are replaced while loads are counted. */
   words: Int32Array;
+  kernel: Readonly<Record<string, unknown>>;
   readonly frames: number;
   readonly firstFree: number;
   readonly shadowMask: number;
@@ -98,12 +99,14 @@ interface Modules extends Layout {
   readonly nextLeafChunk: (node: Node, region: number, from: number, end: number) => number;
   readonly findLeaf: (node: Node, region: number, chunk: number) => number;
   readonly isPresent: (pte: number) => boolean;
+  readonly READ_OTHERWISE: number;
   readonly orderFromPte: (pte: number) => number;
   readonly FileSpace: new (memory: Memory, region: number, inode: Int32Array, options: SpaceOptions) => Space;
 }
 
 const MODULES = [
   'vm/io-block.js',
+  'vm/page-read.js',
   'page-table/page-table.js',
   'arena/pte.js',
   'page-cache/file-space.js',
@@ -187,16 +190,22 @@ export class QuireInternals {
     };
   }
 
-  /** What `work` loads of the first node's tables, which it does not allocate or free. */
+  /**
+   * What `work` loads of the first node's tables, which it does not allocate or free. Reads that a kernel would do in one call
+   * are left to the code in JavaScript, whose loads can be seen; they are of the same words.
+   */
   countLoads(work: () => void): TableLoads {
     const [node] = this.#memory.nodes;
-    const counter = new LoadCounter(node.words, this.#tableWords(node));
-    const { words } = node;
+    const { words, kernel } = node;
+    const counter = new LoadCounter(words, this.#tableWords(node));
+    const { READ_OTHERWISE } = this.#modules;
     node.words = counter.front;
+    node.kernel = { ...kernel, readPage: () => READ_OTHERWISE };
     try {
       counter.run(work);
     } finally {
       node.words = words;
+      node.kernel = kernel;
     }
     return counter.loads;
   }
