@@ -138,8 +138,10 @@ function slotWord(block: ReadBlock, slot: u32): u32 {
   if (chunk >= block.frames) return 0;
   const cluster = (slot >>> CLUSTER_SHIFT) & (CHUNK_CLUSTERS - 1);
   const table = load<u32>((<usize>chunk << PAGE_SHIFT) + (cluster << DESCRIPTOR_SHIFT));
-  if (i32(chunk == 0) | i32(table == 0) | i32(table >>> (PAGE_SHIFT - 2) >= block.frames)) return 0;
-  return atomic.load<u32>(<usize>(table + (slot & ((1 << CLUSTER_SHIFT) - 1))) << 2);
+  // What is no table may begin just before the memory's end.
+  const at = table + (slot & ((1 << CLUSTER_SHIFT) - 1));
+  if (i32(chunk == 0) | i32(table == 0) | i32(at >>> (PAGE_SHIFT - 2) >= block.frames)) return 0;
+  return atomic.load<u32>(<usize>at << 2);
 }
 
 /** The load that must not pass the reads before it (src/arena/fence.ts). */

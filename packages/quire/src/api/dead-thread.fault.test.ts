@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { after, describe, it } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import * as L from '../arena/layout.ts';
+import type { QuireError } from '../base/errors.ts';
 import { nodeTasks } from '../daemons/node-tasks.ts';
 import { makePage } from '../testing/page-data.ts';
 import type { Memory } from '../vm/memory.ts';
@@ -342,6 +343,62 @@ describe('a thread that dies with a lock', () => {
     assert.deepEqual([...readFileSync(path).subarray(0, 6)], [8, 8, 8, 0, 0, 7]);
     await quire.close();
     assert.equal(folder.descriptors(), before);
+  });
+
+  for (const threads of [0, 1]) {
+    it(`of a file that is opened before anybody noticed: nothing written is lost, threads ${threads}`, async () => {
+      const quire = await Quire.open({ budget: '16MiB', threads });
+      const before = folder.descriptors();
+      const path = folder.newPath(new Uint8Array(100));
+      const worker = await startVictim(
+        quire.handle,
+        `const file = await quire.openFile(path, 'r+');
+         file.writeSync(new Uint8Array(10).fill(7), 0, 10, 5);
+         const [[, { space }]] = quire.files.open;
+         Atomics.store(space.inode, ${L.I_LOCK}, quire.memory.nodes[0].thread);
+         say();`,
+        path,
+      );
+      await worker.terminate();
+      // The one that finds the writer dead is refused, unless kswapd was there first.
+      const first = await quire.openFile(path, 'r+').catch((error: QuireError) => error);
+      if (first instanceof Error) assert.equal(first.code, 'ERR_QUIRE_FAILED');
+      else await first.close();
+      const file = await quire.openFile(path, 'r+');
+      const got = new Uint8Array(16);
+      file.readSync(got, 0, 16, 0);
+      assert.deepEqual([...got], [0, 0, 0, 0, 0, ...new Array(10).fill(7), 0]);
+      file.writeSync(new Uint8Array(3).fill(8), 0, 3, 0);
+      await file.close();
+      assert.deepEqual([...readFileSync(path).subarray(0, 6)], [8, 8, 8, 0, 0, 7]);
+      await quire.close();
+      assert.equal(folder.descriptors(), before);
+    });
+  }
+
+  it('of a file that others have pinned to write: their pins and handles can be closed, with what they wrote', async () => {
+    const quire = await Quire.open({ budget: '16MiB', threads: 1 });
+    const path = folder.newPath(new Uint8Array(5000));
+    const file = await quire.openFile(path, 'r+');
+    const pin = file.pin(0, 100);
+    const worker = await startVictim(
+      quire.handle,
+      `const file = await quire.openFile(path, 'r+');
+       const [[, { space }]] = quire.files.open;
+       Atomics.store(space.inode, ${L.I_LOCK}, quire.memory.nodes[0].thread);
+       say();`,
+      path,
+    );
+    await worker.terminate();
+    await until('the burial', () => quire.stats().threads_buried === 1);
+    pin.bytes[7] = 9;
+    pin.release();
+    await file.close();
+    assert.equal(readFileSync(path)[7], 9);
+    const again = await quire.openFile(path, 'r+');
+    again.writeSync(new Uint8Array(1).fill(8), 0, 1, 0);
+    await again.close();
+    await quire.close();
   });
 
   it('of writing back: whoever wants to goes on where it left off', async () => {

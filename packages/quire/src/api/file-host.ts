@@ -12,6 +12,7 @@ import * as L from '../arena/layout.ts';
 import { QuireError } from '../base/errors.ts';
 import { FileSpace } from '../page-cache/file-space.ts';
 import { closeInode, inodeOf, type LeftDescriptors, openInode, rememberMtime } from '../page-cache/inode.ts';
+import { forgetLostFiles } from '../page-cache/lost-file.ts';
 import { openFiles } from '../page-cache/open-files.ts';
 import { Readahead } from '../page-cache/readahead.ts';
 import { openErrors, syncFile, takeError, writeBackFile } from '../page-cache/sync.ts';
@@ -48,6 +49,17 @@ export class FileHost implements FileOwner {
   }
 
   /** Takes the descriptor over, also when it throws. */
+  /** An open that failed may have found the file's writer dead, and was its only user then: the next one finds it anew. */
+  private forgetLost(): void {
+    const { memory } = this;
+    try {
+      forgetLostFiles(memory);
+    } catch (error) {
+      // One that cannot be written back stays lost.
+      if (!(error instanceof QuireError)) throw memory.latch(error);
+    }
+  }
+
   private async adopt(request: OpenRequest, fd: number, name: string, checkOpen: () => void): Promise<QuireFile> {
     const { memory } = this;
     const { access, shown, group } = request;
@@ -77,6 +89,7 @@ export class FileHost implements FileOwner {
       this.open.set(file, handle);
       return file;
     } catch (error) {
+      this.forgetLost();
       throw memory.latch(fileError(shown, 'open', error));
     } finally {
       if (!isKept) await this.descriptors.close(fd);

@@ -27,6 +27,8 @@ export interface CloneOptions {
   readonly group?: string;
 }
 
+/** What async writes try at a time. */
+const ASYNC_PIECE_BYTES = 65_536;
 const CLONE_OPTIONS: OptionNames<CloneOptions> = { name: true, group: true };
 
 export interface RegionOwner {
@@ -176,13 +178,15 @@ export class Region implements Disposable {
     checkBytes('bytes', bytes);
     checkSpan(offset, bytes.length, this.size);
     await this.prefetchEnds(offset, bytes.length);
-    await this.withoutWaiting(() => this.write(offset, bytes));
+    await this.inPieces(offset, bytes.length, (at, length) =>
+      this.write(at, bytes.subarray(at - offset, at - offset + length)),
+    );
   }
 
   async fillAsync(offset: number, length: number, byte = 0): Promise<void> {
     checkSpan(offset, length, this.size);
     await this.prefetchEnds(offset, length);
-    await this.withoutWaiting(() => this.fill(offset, length, byte));
+    await this.inPieces(offset, length, (at, piece) => this.fill(at, piece, byte));
   }
 
   async discardAsync(offset: number, length: number): Promise<void> {
@@ -206,6 +210,18 @@ export class Region implements Disposable {
     } catch (error) {
       throw this.owner.memory.latch(error);
     }
+  }
+
+  /** A try that has to be made again begins at its piece, not at the first byte. At least one, if empty: it checks. */
+  private async inPieces(offset: number, length: number, work: (at: number, length: number) => void): Promise<void> {
+    const end = offset + length;
+    let at = offset;
+    do {
+      const from = at;
+      const piece = Math.min(ASYNC_PIECE_BYTES - (at % ASYNC_PIECE_BYTES), end - at);
+      await this.withoutWaiting(() => work(from, piece));
+      at += piece;
+    } while (at < end);
   }
 
   /** What was prefetched may be gone again, or found no memory: `work` is tried until it need not wait for the disk. */

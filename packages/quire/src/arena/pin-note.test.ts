@@ -67,10 +67,23 @@ describe('notes of pins', () => {
   it('of a run are forgotten as one, and there are 64 of them', () => {
     for (let i = 0; i < L.PIN_RUNS; i++) assert.ok(noteRun(node, (600 + 2 * i) as Pfn, 2));
     assert.equal(noteRun(node, 900 as Pfn, 2), false);
-    forgetRun(node, 610 as Pfn);
+    forgetRun(node, 610 as Pfn, 2);
     const counts = given();
     assert.equal(counts.size, 2 * L.PIN_RUNS - 2);
     assert.equal(counts.has(610), false);
+  });
+
+  it('of runs that begin at one frame are told apart by their lengths', () => {
+    assert.ok(noteRun(node, 600 as Pfn, 2));
+    assert.ok(noteRun(node, 600 as Pfn, 5));
+    forgetRun(node, 600 as Pfn, 5);
+    assert.deepEqual(
+      [...given()],
+      [
+        [600, 1],
+        [601, 1],
+      ],
+    );
   });
 
   it('that find no place are not noted, and what is forgotten then is nobody else’s', () => {

@@ -42,7 +42,7 @@ function replaceNear(node: Node, pfn: Pfn, from: number, to: number): void {
 
 /** A run of pins in place of one note each. False when there is no room for it: they stay as they are. */
 export function noteRun(node: Node, first: Pfn, count: number): boolean {
-  const at = findRun(node, 0);
+  const at = findRun(node, 0, 0);
   if (at < 0) return false;
   for (let i = 0; i < count; i++) forgetPin(node, (first + i) as Pfn);
   node.words[at + 1] = count;
@@ -51,15 +51,18 @@ export function noteRun(node: Node, first: Pfn, count: number): boolean {
 }
 
 /** Called before the run's pins are given up. */
-export function forgetRun(node: Node, first: Pfn): void {
-  const at = findRun(node, first);
+export function forgetRun(node: Node, first: Pfn, count: number): void {
+  const at = findRun(node, first, count);
   if (at >= 0) node.words[at] = 0;
 }
 
-function findRun(node: Node, first: number): number {
+/** The place of the run, or a free one for 0: runs of several lengths may begin at one frame. */
+function findRun(node: Node, first: number, count: number): number {
   if (node.pinsAt === NO_NOTES) return -1;
   const start = node.pinsAt + L.PIN_NOTES;
-  for (let at = start; at < start + L.PIN_RUNS * 2; at += 2) if (node.words[at] === first) return at;
+  for (let at = start; at < start + L.PIN_RUNS * 2; at += 2) {
+    if (node.words[at] === first && (first === 0 || node.words[at + 1] === count)) return at;
+  }
   return -1;
 }
 

@@ -14,6 +14,7 @@
 import { announceEase, FROZEN, headOf, LRU_ACTIVE, orderOf, pinLocked, thawLocked, unpin } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { isLost } from '../arena/node-lock.ts';
 import { forgetPin } from '../arena/pin-note.ts';
 import { frameFromFolioPte, orderFromPte, PTE_NONE } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
@@ -212,15 +213,26 @@ function swapLocked(
 export function unpinRange(map: FileMap, held: HeldFolio): void {
   const node = map.nodes[held.node];
   if (held.isWritable) {
-    lockInode(map.inode, map.me, map.reap);
+    const isLocked = lockUnlessLost(map);
     try {
       dirtyRange(map, held);
     } finally {
-      unlockInode(map.inode, map.me);
+      if (isLocked) unlockInode(map.inode, map.me);
     }
   }
   unpin(node, held.head);
   announceEase(node);
+}
+
+/** False when a writer died with the lock: nobody writes the file or changes its size any more, so none is needed. */
+function lockUnlessLost(map: FileMap): boolean {
+  try {
+    lockInode(map.inode, map.me, map.reap);
+    return true;
+  } catch (error) {
+    if (isLost(map.inode, L.I_LOCK)) return false;
+    throw error;
+  }
 }
 
 /** What lies behind the end of the file by now is zeroed, the blocks before it are dirty. Inode lock held. */

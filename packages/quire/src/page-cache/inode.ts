@@ -12,13 +12,20 @@
  */
 import { LOADS_STAY_IN_ORDER } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
-import type { Reap } from '../arena/node-lock.ts';
+import { isLost, type Reap } from '../arena/node-lock.ts';
 import { assert } from '../base/assert.ts';
 import { QuireError } from '../base/errors.ts';
 import { CHUNK_BYTES, PAGE_WORDS } from '../base/units.ts';
 import { regionAt } from '../page-table/page-table.ts';
 import type { Memory } from '../vm/memory.ts';
-import { controlWords, isOpenFileLocked, leaveRegion, openRegion, removeRegion } from '../vm/region-table.ts';
+import {
+  controlWords,
+  isOpenFileLocked,
+  leaveNamed,
+  leaveRegion,
+  openRegion,
+  removeRegion,
+} from '../vm/region-table.ts';
 import { dropCleanPages } from './file-drop.ts';
 import { fileLockOwner, lockFile, loseFileLock, tryLockFile, unlockFile } from './file-lock.ts';
 
@@ -81,7 +88,9 @@ export function openInode(memory: Memory, opening: InodeOpening): OpenedInode {
       unlockInode(inode, me);
     }
   } catch (error) {
-    leaveInode(memory, region, inode);
+    // Its writer died: what that wrote may be dirty still, and does not go with this use (lost-file.ts).
+    if (inode !== undefined && isLost(inode, L.I_LOCK)) leaveNamed(memory, region);
+    else leaveInode(memory, region, inode);
     throw error;
   }
 }

@@ -67,8 +67,9 @@ export function freeBadBehind(node: Node, device: number, limit: number): void {
   for (let segment = F.nextUsedSegment(node, -1); segment >= 0; segment = F.nextUsedSegment(node, segment)) {
     if (deviceOfSegment(node, segment) !== device || placeInDevice(node, segment) < limit) continue;
     if (F.segmentState(words[F.segmentAt(node, segment)]) !== F.SEGMENT_BAD) continue;
-    const suspect = words.indexOf(segment + 1, at + L.V_SUSPECTS);
-    if (suspect >= 0 && suspect < at + L.V_SUSPECTS + L.SUSPECTS_MAX) words[suspect] = 0;
+    const suspects = words.subarray(at + L.V_SUSPECTS, at + L.V_SUSPECTS + L.SUSPECTS_MAX);
+    const suspect = suspects.indexOf(segment + 1);
+    if (suspect >= 0) suspects[suspect] = 0;
     makeGood(node, at, segment);
   }
   node.unlock();

@@ -14,6 +14,7 @@ export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
   stalls?.begin();
   try {
     counters[C.allocstall]++;
+    reclaimer.node.ahead.cleanWanted = -1;
     reclaimer.beginSweeps();
     const isDone = reclaimUntil(new FrameQuest(reclaimer, frames));
     reclaimer.endSweeps(!isDone);

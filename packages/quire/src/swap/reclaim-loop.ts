@@ -70,8 +70,10 @@ export function reclaimUntil(quest: Quest): boolean {
     const outcome = quest.round();
     if (quest.hasRoom()) return true;
     if (outcome === ROUND_GAINED || outcome === ROUND_TRIED) counted++;
-    if (outcome === ROUND_GAINED) idleSweeps = 0;
-    else if (fileWaits < FILE_WAITS_MAX && quest.waitForFiles(outcome)) {
+    if (outcome === ROUND_GAINED) {
+      idleSweeps = 0;
+      looked = 0;
+    } else if (fileWaits < FILE_WAITS_MAX && quest.waitForFiles(outcome)) {
       fileWaits++;
       idleSweeps = 0;
     } else if (outcome !== ROUND_NOTHING) looked++;

@@ -18,6 +18,7 @@ const SHRINK_TURNS_MAX = 1000;
 /** Makes room for `pages` pages of the group. False when none of its own can go. No lock held. */
 export function makeGroupRoom(memory: Memory, group: number, pages: number): boolean {
   Atomics.add(memory.nodes[0].words, groupAt(group) + L.G_REFUSED, 1);
+  for (const { ahead } of memory.nodes) ahead.cleanWanted = -1;
   return reclaimGroup(memory.reclaimers, group, pages);
 }
 

@@ -212,6 +212,19 @@ function hostileWord(node: Node, random: Random): number {
 }
 
 describe('readPage over memory that makes no sense', () => {
+  it('finds no slot in a table that begins just before the end of memory', () => {
+    const { node } = createTestInstance({ bytes: 2 * MIB });
+    const chunk = node.frames - 3;
+    const root = L.CLUSTER_ROOTS - 1;
+    const entryAt = chunk * 1024 + 512;
+    node.words[L.CLUSTER_ROOTS_AT + root] = chunk;
+    for (const table of [node.frames * 1024 - 100, -100]) {
+      node.words[chunk * 1024] = table;
+      node.words[entryAt] = pteFromSlot(((root << 16) | 300) as SlotIndex);
+      assert.equal(readEntry(node, entryAt, 0, 100), READ_OTHERWISE);
+    }
+  });
+
   it(`${HOSTILE_READS} reads end, and write nothing that is not theirs`, () => {
     const seed = runSeed();
     const { node } = createTestInstance({ bytes: 2 * MIB });

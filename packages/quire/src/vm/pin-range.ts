@@ -53,7 +53,7 @@ export function pinRange(memory: Memory, space: RegionSpace, offset: number, len
 
 export function unpinRange(memory: Memory, held: HeldRange): void {
   const node = memory.nodes[held.node];
-  if (held.isRun) forgetRun(node, held.pfns[0]);
+  if (held.isRun) forgetRun(node, held.pfns[0], held.pfns.length);
   for (const pfn of held.pfns) {
     if (held.isRun) dropPin(node, pfn);
     else unpin(node, pfn);

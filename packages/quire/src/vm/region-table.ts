@@ -76,7 +76,7 @@ export function openRegion(
     throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', `at most ${L.REGIONS_MAX} files and regions can be open`);
   if (!isOpen) {
     // Groups that nobody uses any more keep their slots until their last page is freed.
-    if (memory.freeDetached()) return openRegion(memory, name, chunks, group, kind);
+    if (memory.freeDetached()) return openRegion(memory, name, chunks, group, kind, isPart);
     throw tooManyGroups();
   }
   return { region, chunks: node.words[regionAt(region) + L.R_CHUNKS_LOW], created: found < 0 };
@@ -148,6 +148,16 @@ export function leaveRegion(memory: Memory, region: number): boolean {
   if (refs === 0) node.words[at + L.R_STATE] = STATE_CLOSING;
   node.unlock();
   return refs === 0;
+}
+
+/** Gives up a use of a region that has a name and stays, without users if need be. */
+export function leaveNamed(memory: Memory, region: number): void {
+  const node = memory.nodes[0];
+  node.lock();
+  const refs = --node.words[regionAt(region) + L.R_REFS];
+  assert(refs >= 0, 'region closed once a use', region, refs);
+  noteUseLocked(node, region, -1);
+  node.unlock();
 }
 
 /** Frees everything a region holds that its last user left. */
