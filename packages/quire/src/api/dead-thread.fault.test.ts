@@ -269,6 +269,24 @@ async function useFile(quire: Quire, path: string): Promise<void> {
   }
 }
 
+/** Ten bytes at 5, written and acknowledged; then the victim has the file's inode lock. */
+const WRITES_AND_LOCKS = `const file = await quire.openFile(path, 'r+');
+  file.writeSync(new Uint8Array(10).fill(7), 0, 10, 5);
+  const [[, { space }]] = quire.files.open;
+  Atomics.store(space.inode, ${L.I_LOCK}, quire.memory.nodes[0].thread);
+  say();`;
+
+/** The file can be opened anew, has what WRITES_AND_LOCKS wrote, and takes writes. */
+async function expectWritten(quire: Quire, path: string): Promise<void> {
+  const file = await quire.openFile(path, 'r+');
+  const got = new Uint8Array(16);
+  file.readSync(got, 0, 16, 0);
+  assert.deepEqual([...got], [0, 0, 0, 0, 0, ...new Array(10).fill(7), 0]);
+  file.writeSync(new Uint8Array(3).fill(8), 0, 3, 0);
+  await file.close();
+  assert.deepEqual([...readFileSync(path).subarray(0, 6)], [8, 8, 8, 0, 0, 7]);
+}
+
 describe('a thread that dies with a lock', () => {
   it('of a map: its keys are refused, the other 63 in 64 are not, and a new map is whole', async () => {
     const quire = await Quire.open({ budget: '16MiB', threads: 0 });
@@ -323,24 +341,10 @@ describe('a thread that dies with a lock', () => {
     // Instances that failed above may have left some.
     const before = folder.descriptors();
     const path = folder.newPath(new Uint8Array(100));
-    const worker = await startVictim(
-      quire.handle,
-      `const file = await quire.openFile(path, 'r+');
-       file.writeSync(new Uint8Array(10).fill(7), 0, 10, 5);
-       const [[, { space }]] = quire.files.open;
-       Atomics.store(space.inode, ${L.I_LOCK}, quire.memory.nodes[0].thread);
-       say();`,
-      path,
-    );
+    const worker = await startVictim(quire.handle, WRITES_AND_LOCKS, path);
     await worker.terminate();
     assert.ok(await buried(quire, 2));
-    const file = await quire.openFile(path, 'r+');
-    const got = new Uint8Array(16);
-    file.readSync(got, 0, 16, 0);
-    assert.deepEqual([...got], [0, 0, 0, 0, 0, ...new Array(10).fill(7), 0]);
-    file.writeSync(new Uint8Array(3).fill(8), 0, 3, 0);
-    await file.close();
-    assert.deepEqual([...readFileSync(path).subarray(0, 6)], [8, 8, 8, 0, 0, 7]);
+    await expectWritten(quire, path);
     await quire.close();
     assert.equal(folder.descriptors(), before);
   });
@@ -350,27 +354,13 @@ describe('a thread that dies with a lock', () => {
       const quire = await Quire.open({ budget: '16MiB', threads });
       const before = folder.descriptors();
       const path = folder.newPath(new Uint8Array(100));
-      const worker = await startVictim(
-        quire.handle,
-        `const file = await quire.openFile(path, 'r+');
-         file.writeSync(new Uint8Array(10).fill(7), 0, 10, 5);
-         const [[, { space }]] = quire.files.open;
-         Atomics.store(space.inode, ${L.I_LOCK}, quire.memory.nodes[0].thread);
-         say();`,
-        path,
-      );
+      const worker = await startVictim(quire.handle, WRITES_AND_LOCKS, path);
       await worker.terminate();
       // The one that finds the writer dead is refused, unless kswapd was there first.
       const first = await quire.openFile(path, 'r+').catch((error: QuireError) => error);
       if (first instanceof Error) assert.equal(first.code, 'ERR_QUIRE_FAILED');
       else await first.close();
-      const file = await quire.openFile(path, 'r+');
-      const got = new Uint8Array(16);
-      file.readSync(got, 0, 16, 0);
-      assert.deepEqual([...got], [0, 0, 0, 0, 0, ...new Array(10).fill(7), 0]);
-      file.writeSync(new Uint8Array(3).fill(8), 0, 3, 0);
-      await file.close();
-      assert.deepEqual([...readFileSync(path).subarray(0, 6)], [8, 8, 8, 0, 0, 7]);
+      await expectWritten(quire, path);
       await quire.close();
       assert.equal(folder.descriptors(), before);
     });

@@ -51,12 +51,10 @@ export class FileHost implements FileOwner {
   /** Takes the descriptor over, also when it throws. */
   /** An open that failed may have found the file's writer dead, and was its only user then: the next one finds it anew. */
   private forgetLost(): void {
-    const { memory } = this;
     try {
-      forgetLostFiles(memory);
+      forgetLostFiles(this.memory);
     } catch (error) {
-      // One that cannot be written back stays lost.
-      if (!(error instanceof QuireError)) throw memory.latch(error);
+      throw this.memory.latch(error);
     }
   }
 

@@ -18,7 +18,6 @@
 import * as L from '../arena/layout.ts';
 import { HOLDER_BURIED, HOLDER_LIVES, INSTANCE_LOST, type Reap } from '../arena/node-lock.ts';
 import { C } from '../base/counters.ts';
-import { QuireError } from '../base/errors.ts';
 import type { Tasks } from '../base/port.ts';
 import { buryInodeLocks } from '../page-cache/inode.ts';
 import { forgetLostFiles } from '../page-cache/lost-file.ts';
@@ -163,18 +162,8 @@ export class Reaper implements Daemon {
     returnUses(memory, index);
     nodes[0].counters[C.threads_buried]++;
     const isBuried = buryThread(nodes, index);
-    this.forgetLost();
+    if (memory.files !== undefined) forgetLostFiles(memory);
     return isBuried;
-  }
-
-  /** A file that cannot be written back, or is locked for too long, stays lost. */
-  private forgetLost(): void {
-    if (this.memory.files === undefined) return;
-    try {
-      forgetLostFiles(this.memory);
-    } catch (error) {
-      if (!(error instanceof QuireError)) throw error;
-    }
   }
 
   private isFailed(): boolean {

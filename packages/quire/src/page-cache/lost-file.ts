@@ -5,6 +5,7 @@
  */
 import * as L from '../arena/layout.ts';
 import { isLost } from '../arena/node-lock.ts';
+import { QuireError } from '../base/errors.ts';
 import { regionAt } from '../page-table/page-table.ts';
 import type { Memory } from '../vm/memory.ts';
 import { isOpenFileLocked } from '../vm/region-table.ts';
@@ -12,17 +13,25 @@ import { inodeOf } from './inode.ts';
 import { openFiles } from './open-files.ts';
 import { writeBackFileNow } from './sync.ts';
 
-/** For who buries a thread, when its uses are given back. Writes, and waits for the device. */
+/**
+ * For who buries a thread, when its uses are given back. Writes, and waits for the device. A file that cannot be written back, or
+ * is locked for too long, stays lost, and those behind it are left to the next call.
+ */
 export function forgetLostFiles(memory: Memory): void {
-  for (const region of openFiles(memory)) {
-    if (!isLeftLost(memory, region)) continue;
-    writeBackFileNow(memory, inodeOf(memory, region));
-    const node = memory.nodes[0];
-    node.lock();
-    const isClean = isLeftLostLocked(memory, region) && inodeOf(memory, region)[L.I_DIRTY_PAGES] === 0;
-    if (isClean) node.bytes[(regionAt(region) + L.R_NAME) * 4] = 0;
-    node.unlock();
+  try {
+    for (const region of openFiles(memory)) if (isLeftLost(memory, region)) forgetLostFile(memory, region);
+  } catch (error) {
+    if (!(error instanceof QuireError)) throw error;
   }
+}
+
+function forgetLostFile(memory: Memory, region: number): void {
+  writeBackFileNow(memory, inodeOf(memory, region));
+  const node = memory.nodes[0];
+  node.lock();
+  const isClean = isLeftLostLocked(memory, region) && inodeOf(memory, region)[L.I_DIRTY_PAGES] === 0;
+  if (isClean) node.bytes[(regionAt(region) + L.R_NAME) * 4] = 0;
+  node.unlock();
 }
 
 function isLeftLost(memory: Memory, region: number): boolean {

@@ -140,24 +140,27 @@ export function closeRegion(memory: Memory, region: number): boolean {
 /** Gives up one use. True when it was the last: nobody finds the region any more, and the caller removes it. */
 export function leaveRegion(memory: Memory, region: number): boolean {
   const node = memory.nodes[0];
-  const at = regionAt(region);
   node.lock();
-  const refs = --node.words[at + L.R_REFS];
-  assert(refs >= 0, 'region closed once a use', region, refs);
-  noteUseLocked(node, region, -1);
-  if (refs === 0) node.words[at + L.R_STATE] = STATE_CLOSING;
+  const isLast = dropUseLocked(node, region) === 0;
+  if (isLast) node.words[regionAt(region) + L.R_STATE] = STATE_CLOSING;
   node.unlock();
-  return refs === 0;
+  return isLast;
 }
 
 /** Gives up a use of a region that has a name and stays, without users if need be. */
 export function leaveNamed(memory: Memory, region: number): void {
   const node = memory.nodes[0];
   node.lock();
+  dropUseLocked(node, region);
+  node.unlock();
+}
+
+/** This thread uses the region once less. Returns how many uses are left. */
+function dropUseLocked(node: Node, region: number): number {
   const refs = --node.words[regionAt(region) + L.R_REFS];
   assert(refs >= 0, 'region closed once a use', region, refs);
   noteUseLocked(node, region, -1);
-  node.unlock();
+  return refs;
 }
 
 /** Frees everything a region holds that its last user left. */
