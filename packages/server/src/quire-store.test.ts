@@ -94,7 +94,10 @@ describe('QuireStore', () => {
     assert.match(info, /^tier_compressed:state=on,size=\d+,used=\d+,live=\d+,pages=\d+\r$/m);
     assert.match(
       info,
-      new RegExp(`^tier_file1:state=on,size=${4 * BUDGET},used=\\d+,live=\\d+,pages=[1-9]\\d*,priority=-1\\r$`, 'm'),
+      new RegExp(
+        `^tier_file1:state=on,size=${4 * BUDGET},used=\\d+,live=\\d+,pages=[1-9]\\d*,priority=-1,read_errors=0,write_errors=0\\r$`,
+        'm',
+      ),
     );
     assert.match(String(await client.call('MEMORY', 'MALLOC-STATS')), /^tier_compressed: state=on/m);
   });

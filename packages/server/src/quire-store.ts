@@ -85,9 +85,11 @@ export class QuireStore implements Store {
   }
 }
 
-function tierLine({ state, size, used, live, pages, priority }: TierStats): string {
-  const rank = priority === undefined ? '' : `,priority=${priority}`;
-  return `state=${state},size=${size},used=${used},live=${live},pages=${pages}${rank}`;
+function tierLine({ state, size, used, live, pages, priority, readErrors, writeErrors, error }: TierStats): string {
+  const rank =
+    priority === undefined ? '' : `,priority=${priority},read_errors=${readErrors},write_errors=${writeErrors}`;
+  const reason = error === undefined ? '' : `,error=${error}`;
+  return `state=${state},size=${size},used=${used},live=${live},pages=${pages}${rank}${reason}`;
 }
 
 function psiLine({ avg10, avg60, avg300, totalUs }: PressureLine): string {

@@ -5,6 +5,7 @@ import { C, COUNTER_NAMES, type CounterName } from '../base/counters.ts';
 import { ORDER_MAX, PAGE_BYTES } from '../base/units.ts';
 import { buddyinfo, fragmentationIndex } from '../page-alloc/fragmentation.ts';
 import type { Pressure } from '../reclaim/pressure.ts';
+import { deviceErrors } from '../swap/device-errors.ts';
 import { DEVICE_ON, deviceAt, deviceState, SEGMENT_BYTES } from '../swap/file-devices.ts';
 import { fileBytesUsed } from '../swap/file-segments.ts';
 import { bytesInPool, bytesOnDevice, devicesInUse, pagesInPool, tierName } from '../swap/tiers.ts';
@@ -88,6 +89,10 @@ export interface TierStats {
   readonly live: number;
   /** Pages it holds. */
   readonly pages: number;
+  /** Of files: requests that the system refused, and why the last write was ('ENOSPC', …); absent when that went well. */
+  readonly readErrors?: number;
+  readonly writeErrors?: number;
+  readonly error?: string;
 }
 
 export function collectStats(
@@ -176,6 +181,7 @@ function fileStats(nodes: readonly Node[], paths: ReadonlyMap<string, string> | 
       used: bytes.reduce((total, { used }) => total + used, 0),
       live: bytes.reduce((total, { live }) => total + live, 0),
       pages: nodes.reduce((total, { words }) => total + words[at + L.V_LIVE], 0),
+      ...deviceErrors(home, device),
     };
   });
   return tiers.sort((a, b) => (b.priority ?? 0) - (a.priority ?? 0));

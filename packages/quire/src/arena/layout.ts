@@ -335,6 +335,10 @@ export const V_SERIAL = 6; // of all that were ever added, from 1: part of its n
 export const V_DRAINS = 7; // times that draining it began
 export const V_ROWS = 8; // segments of each node that the file reaches to
 export const V_CUTTER = 9; // thread that is cutting the file off, 0 none (swap/file-trimmer.ts)
+/** Requests that it refused, and the errno of the last write when that was one (swap/device-errors.ts). */
+export const V_READ_ERRORS = 10;
+export const V_WRITE_ERRORS = 11;
+export const V_ERRNO = 12;
 export const V_NODE = 16;
 export const V_OPEN_SEGMENT = 16; // its number + 1, 0 none
 export const V_OPEN_GRANULE = 17; // granules of it that are reserved

@@ -1,37 +1,17 @@
-/** A disk that is really full: a file system of 2 MiB in memory. Mounting one takes root; where that is refused, the test
- * says so and only the simulated disk is tried (faults.fault.test.ts). */
+/** A disk that is really full. Where none can be made only the simulated disk is tried (faults.fault.test.ts). */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { Quire } from '../api/quire.ts';
 import { KIB, MIB } from '../base/units.ts';
 import { Random } from '../simulator/random.ts';
+import { mountSmall } from '../testing/small-disk.ts';
 import { isCode, makeBytes } from './file-work.ts';
-
-/** A small file system, taken down after the test; undefined, with the reason said, where that is not allowed. */
-function mountSmall(context: TestContext): string | undefined {
-  const directory = mkdtempSync(join(tmpdir(), 'quire-full-'));
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'quire-full', directory], { encoding: 'utf8' });
-  if (mounted.status !== 0) {
-    rmdirSync(directory);
-    const reason = mounted.error?.message ?? mounted.stderr.trim();
-    context.diagnostic(`no real full disk here, mount says: ${reason}`);
-    return undefined;
-  }
-  context.after(() => {
-    const done = spawnSync('umount', [directory], { encoding: 'utf8' });
-    assert.equal(done.status, 0, done.stderr);
-    rmdirSync(directory);
-  });
-  return directory;
-}
 
 for (const threads of [0, 1]) {
   test(`a full disk: each handle is told once, the bytes stay, and a sync with room again writes them (threads ${threads})`, async (context) => {
-    const directory = mountSmall(context);
+    const directory = mountSmall(context, 2 * MIB);
     if (directory === undefined) return;
     const filler = join(directory, 'filler');
     writeFileSync(filler, new Uint8Array(1.5 * MIB));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { errnoOf, writebackError } from './error-number.ts';
+import { errnoOf, writebackError } from '../base/error-number.ts';
 import { checkAndAdvance, type ErrorCursor, sampleErrors, setError } from './errseq.ts';
 
 const EIO = 5;

@@ -7,6 +7,7 @@ import { allocatedOrder, allocFolio } from '../compaction/alloc-folio.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { markChargedLocked, tryChargePages } from '../page-alloc/page-charge.ts';
 import { groupOfRegion, hasGroupRoom } from '../reclaim/group.ts';
+import { swapFull } from '../swap/device-errors.ts';
 import { groupFull, needGroupRoom } from '../vm/group-limit.ts';
 import type { Memory } from '../vm/memory.ts';
 
@@ -54,5 +55,5 @@ function folioError(memory: Memory, n: number, orderMin: number): QuireError {
   if (orderMin > 0) return new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'no contiguous block of memory for a folio');
   if (!memory.hasSwap)
     return new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the budget is used up by dirty and pinned pages');
-  return new QuireError('ERR_QUIRE_SWAP_FULL', 'the budget and every swap tier are full');
+  return swapFull(memory.nodes[0].words);
 }

@@ -16,12 +16,12 @@
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
+import { errnoOf, writebackError } from '../base/error-number.ts';
 import { QuireError } from '../base/errors.ts';
 import type { FileIo } from '../base/port.ts';
 import type { WordIndex } from '../base/units.ts';
 import { wakeFlusher } from '../swap/reclaimer.ts';
 import type { Memory } from '../vm/memory.ts';
-import { errnoOf, writebackError } from './error-number.ts';
 import { checkAndAdvance, type ErrorCursor, sampleErrors, setError } from './errseq.ts';
 import { lockWriteback, tryLockWriteback, unlockWriteback } from './inode.ts';
 import { NOTHING_TO_WRITE, writeOldestLeaf } from './writeback.ts';

@@ -112,6 +112,7 @@ export function addDevice(nodes: readonly Node[], descriptor: number, bytes: num
   home[at + L.V_PRIORITY] = priority;
   home[at + L.V_SEGMENTS] = segments;
   home[at + L.V_ROWS] = 0;
+  home.fill(0, at + L.V_READ_ERRORS, at + L.V_ERRNO + 1);
   home[at + L.V_SERIAL] = ++home[L.H_DEVICES_ADDED];
   Atomics.store(home, at + L.V_FD, descriptor + 1);
   // Last: who finds it ON finds the rest (pairs with `deviceState`).

@@ -16,6 +16,7 @@ import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, type SlotIndex } from '../base/units.ts';
 import { GFP_NOWAIT } from '../page-alloc/gfp.ts';
 import { wakeKswapd } from '../page-alloc/page-allocator.ts';
+import { noteReadError } from './device-errors.ts';
 import {
   FILE_OBJECT_BYTES_MAX,
   granulesFor,
@@ -101,7 +102,7 @@ export class FileMover {
       if (got < bytes) node.bytes.fill(0, node.stagingByte + got, node.stagingByte + bytes);
       return true;
     } catch {
-      node.counters[C.file_read_errors]++;
+      noteReadError(node, first);
       return false;
     }
   }

@@ -8,6 +8,7 @@ import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { isSuspected, noteFailureLocked, noteWritten } from './bad-segments.ts';
+import { noteWriteDone, noteWriteError } from './device-errors.ts';
 import { deviceOf, FILE_GRANULE_BYTES, fileOffset, holdDeviceLocked, SEGMENT_GRANULES } from './file-devices.ts';
 import { commitLocked, reserveLocked } from './file-segments.ts';
 
@@ -30,9 +31,10 @@ export function writeBatch(node: Node, device: Device, granules: number, spare: 
     if (first < 0) return outcome;
     const number = deviceOf(node, first);
     assert(number >= 0 && (tried & (1 << number)) === 0, 'each device is tried once', number, tried);
-    const failure = write(node, device, first, granules * FILE_GRANULE_BYTES);
+    const failure = write(node, device, number, first, granules * FILE_GRANULE_BYTES);
     if (failure === undefined) {
       if (isSuspected(node, number)) noteWritten(node, number);
+      noteWriteDone(node, number);
       return first;
     }
     tried |= 1 << number;
@@ -47,13 +49,13 @@ export function writeBatch(node: Node, device: Device, granules: number, spare: 
 }
 
 /** The system's code when the device refused, undefined when it did not. */
-function write(node: Node, device: Device, first: number, length: number): string | undefined {
+function write(node: Node, device: Device, number: number, first: number, length: number): string | undefined {
   try {
     if (device.write(fileOffset(node, first), node.bytes, node.stagingByte, length) !== length) {
       throw new RangeError('short write');
     }
   } catch (error) {
-    node.counters[C.file_write_errors]++;
+    noteWriteError(node, number, error);
     return String((error as NodeJS.ErrnoException).code);
   }
   node.counters[C.file_writes]++;

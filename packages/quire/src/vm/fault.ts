@@ -47,6 +47,7 @@ import { lruAddLocked } from '../reclaim/lru.ts';
 import { listOfNew, listOfRefault } from '../reclaim/policy.ts';
 import { dropCleanCopyLocked } from '../swap/clean-copy.ts';
 import { noteGrowthLocked, wantsCopies } from '../swap/copy-ahead.ts';
+import { swapFull } from '../swap/device-errors.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
 import { reclaimGroupOnce } from '../swap/group-reclaim.ts';
@@ -427,5 +428,5 @@ export function needMemory(memory: Memory, n: number, frames: number): void {
   memory.nodes[n].counters[C.swap_full]++;
   if (!memory.hasSwap)
     throw new QuireError('ERR_QUIRE_OUT_OF_MEMORY', 'the budget is used up and no swap tier was configured');
-  throw new QuireError('ERR_QUIRE_SWAP_FULL', 'the budget and every swap tier are full');
+  throw swapFull(memory.nodes[0].words);
 }

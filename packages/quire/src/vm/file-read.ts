@@ -11,8 +11,8 @@
  * of the device is an error of the readers of that page and of nobody else.
  */
 import type { Node } from '../arena/node.ts';
-import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
+import { noteReadError } from '../swap/device-errors.ts';
 import {
   areParts,
   copyParts,
@@ -103,7 +103,7 @@ function readWhole(node: Node, device: Device, slot: number, granule: number, ta
     got = readExactly(node, device, slot, granule);
     if (got < 0) {
       lastIo.cause = error;
-      node.counters[C.file_read_errors]++;
+      noteReadError(node, granule);
       return READ_IO;
     }
   }

@@ -20,9 +20,9 @@
  * same bytes.
  */
 import type { Node } from '../arena/node.ts';
-import { C } from '../base/counters.ts';
 import { QuireError } from '../base/errors.ts';
 import type { Device } from '../base/port.ts';
+import { noteReadError } from '../swap/device-errors.ts';
 import { FILE_OBJECT_BYTES_MAX, storedBytes } from '../swap/file-object.ts';
 import { FILE_HEADER_BYTES, fileOffset, SEGMENT_BYTES, SEGMENT_GRANULES } from '../swap/file-segments.ts';
 import { countFileRead, readAheadAsync } from './file-ahead.ts';
@@ -110,7 +110,7 @@ async function fetchObject(node: Node, device: Device, wanted: WantedObject): Pr
   } catch (cause) {
     bytes = await readExactly(device, offset, buffer, slot);
     if (bytes < 0) {
-      node.counters[C.file_read_errors]++;
+      noteReadError(node, granule);
       return () => Object.assign(fetched, { slot, granule, sequence, bytes, buffer, cause });
     }
   }

@@ -1,5 +1,5 @@
 /** Error numbers of the file system, as a word of shared memory holds them: Linux' numbers on every system. */
-import { QuireError } from '../base/errors.ts';
+import { QuireError } from './errors.ts';
 
 const NUMBERS: Readonly<Record<string, number>> = {
   EPERM: 1,
@@ -28,13 +28,19 @@ export function errnoOf(error: unknown): number {
   return NUMBERS[code] ?? NUMBERS['EIO'];
 }
 
+/** 'ENOSPC' of 28. */
+export function errorName(errno: number): string {
+  return NAMES.get(errno) ?? 'EIO';
+}
+
+/** An error as the system's own would be: with its `code`, `errno` and `syscall`. */
+export function systemError(errno: number, syscall: string, what: string): NodeJS.ErrnoException {
+  const code = errorName(errno);
+  return Object.assign(new Error(`${code}: ${what}`), { code, errno: -errno, syscall });
+}
+
 /** ERR_QUIRE_IO for an error of writeback; its cause has `code`, `errno` and `syscall` as the system's own would. */
 export function writebackError(errno: number): QuireError {
-  const code = NAMES.get(errno) ?? 'EIO';
-  const cause = Object.assign(new Error(`${code}: the file could not be written back`), {
-    code,
-    errno: -errno,
-    syscall: 'writev',
-  });
-  return new QuireError('ERR_QUIRE_IO', `writeback failed: ${code}`, { cause });
+  const cause = systemError(errno, 'writev', 'the file could not be written back');
+  return new QuireError('ERR_QUIRE_IO', `writeback failed: ${cause.code}`, { cause });
 }
