@@ -7,6 +7,7 @@ import { invalidArg, outOfRange, QuireError } from '../base/errors.ts';
 import { checkOptions, type OptionNames } from '../base/options.ts';
 import { CHUNK_BYTES, PAGE_BYTES, parseBytes } from '../base/units.ts';
 import { compileKernel, instantiateKernel } from '../codec/wasm-kernel.ts';
+import type { WasmMemory, WasmModule } from '../codec/wasm-types.ts';
 import { setCompaction } from '../compaction/policy.ts';
 import { FileDevice } from '../daemons/file-device.ts';
 import { NodeFileIo } from '../daemons/node-file-io.ts';
@@ -71,8 +72,8 @@ import {
  * closes.
  */
 export interface QuireHandle {
-  readonly memories: readonly WebAssembly.Memory[];
-  readonly module: WebAssembly.Module;
+  readonly memories: readonly WasmMemory[];
+  readonly module: WasmModule;
   readonly budgetBytes: number;
   readonly readaheadBytes: number;
   /** Name of the BroadcastChannel over which attached workers have their files opened. */

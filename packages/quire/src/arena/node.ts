@@ -5,6 +5,7 @@
 import { assert } from '../base/assert.ts';
 import { PAGE_SHIFT, PAGE_WORDS, type Pfn, UNIT_PAGES, type WordIndex } from '../base/units.ts';
 import type { Kernel } from '../codec/kernel.ts';
+import type { WasmMemory } from '../codec/wasm-types.ts';
 import * as L from './layout.ts';
 import { acquire, ownerOf, type Reap, release } from './node-lock.ts';
 import { NO_NOTES } from './pin-note.ts';
@@ -121,7 +122,7 @@ export interface FreedRow {
 }
 
 export class Node {
-  readonly memory: WebAssembly.Memory;
+  readonly memory: WasmMemory;
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
   readonly kernel: Kernel;
@@ -174,7 +175,7 @@ export class Node {
   /** Words of node 0, where the daemons of all nodes wait. */
   home: Int32Array;
 
-  constructor(memory: WebAssembly.Memory, kernel: Kernel) {
+  constructor(memory: WasmMemory, kernel: Kernel) {
     this.memory = memory;
     this.words = new Int32Array(memory.buffer);
     this.home = this.words;
@@ -293,7 +294,7 @@ export class Node {
 }
 
 /** Formats a fresh memory: header, empty lists. The page allocator adds the frames afterwards. */
-export function formatNode(memory: WebAssembly.Memory, node: number, nodes: number, isVirtual = true): void {
+export function formatNode(memory: WasmMemory, node: number, nodes: number, isVirtual = true): void {
   const words = new Int32Array(memory.buffer);
   const geometry = L.nodeGeometry(memory.buffer.byteLength);
   words[L.H_VERSION] = L.LAYOUT_VERSION;
