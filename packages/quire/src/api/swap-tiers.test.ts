@@ -245,6 +245,24 @@ describe('tiers', () => {
     );
   });
 
+  it('counts what was in the pool at the start, not what passes through it meanwhile', async () => {
+    await using quire = await open(0, [{ tier: 'compressed' }, file(256 * MIB)]);
+    const region = fill(quire, 5000);
+    const seen: SwapoffProgress[] = [];
+    let written = 5000;
+    const result = await quire.swapoff('compressed', {
+      onProgress: (progress) => {
+        seen.push(progress);
+        for (let i = 0; i < 100; i++, written++) region.write(written * PAGE_BYTES, pageOf(written));
+      },
+    });
+    assert.ok(result.pages > 0 && result.pagesDone === result.pages);
+    assert.ok(seen.every((each, i) => i === 0 || each.pagesDone > seen[i - 1].pagesDone));
+    assert.deepEqual(seen.at(-1), result);
+    assert.ok(quire.stats().tiers[0].pages > 0, 'pages pass through it');
+    assertPages(region, written);
+  });
+
   it('is the work of the one daemon thread there is, and of the owner once that died too often', async () => {
     await using quire = await open(1, [{ tier: 'compressed' }, file(64 * MIB), file(64 * MIB)]);
     const { owns } = quire as unknown as { owns: { tiers: { inline: unknown }; pool: WorkerPool } };

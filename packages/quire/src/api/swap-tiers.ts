@@ -206,7 +206,7 @@ export class SwapTiers {
       idle = isStuck() && progress.done() === before ? idle + 1 : 0;
       if (idle > IDLE_POLLS_MAX) throw noRoom(name);
     }
-    progress.report();
+    progress.finish();
   }
 
   /** A turn for the daemon that does the work, or, where none runs, a step of it and a turn for everything else. */
@@ -270,6 +270,7 @@ class Progress {
   private readonly left: () => number;
   private readonly lost: () => number;
   private readonly pages: number;
+  private isFinished = false;
   private reported = -1;
 
   constructor({ signal, onProgress }: SwapoffOptions, left: () => number, lost: () => number) {
@@ -284,8 +285,16 @@ class Progress {
     return Math.max(0, this.pages - this.left());
   }
 
+  /** Pages come into the pool on their way to the files all the while: the share that is done never falls for that. */
   now(): SwapoffProgress {
-    return { pages: this.pages, pagesDone: this.done(), pagesLost: this.lost() };
+    const pagesDone = this.isFinished ? this.pages : Math.max(this.reported, this.done());
+    return { pages: this.pages, pagesDone, pagesLost: this.lost() };
+  }
+
+  /** What was there at the start has left, whatever came since. */
+  finish(): void {
+    this.isFinished = true;
+    this.report();
   }
 
   /** Tells who listens, if there is anything new. */
