@@ -53,14 +53,16 @@ export interface FileIo {
 export interface Tasks {
   /** The calling thread; `task` is 0 where the system does not tell. */
   self(): Task;
-  /** False only when it is certain that the thread has ended. */
-  isAlive(task: number, start: number): boolean;
+  /** False only when it is certain that the thread has ended. Of a thread that another process noted nothing is. */
+  isAlive(task: number, start: number, process: number): boolean;
 }
 
 export interface Task {
   /** The system's number of the thread, above 0. Used again after its end, so it comes with the time it began. */
   readonly task: number;
   readonly start: number;
+  /** Where these numbers mean something: a process restored from an image, or moved to another /proc, is another. Above 0. */
+  readonly process: number;
   /** Its number among the program's workers, never used again. */
   readonly worker: number;
 }

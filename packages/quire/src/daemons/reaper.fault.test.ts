@@ -24,17 +24,19 @@ class PlayedTasks implements Tasks {
   readonly alive = new Set<number>();
   asked = 0;
   private last = 100;
+  /** Which process this is. */
+  process = 7;
   onAsk: () => void = () => undefined;
 
   self(): Task {
     this.alive.add(++this.last);
-    return { task: this.last, start: this.last * 3, worker: this.last };
+    return { task: this.last, start: this.last * 3, process: this.process, worker: this.last };
   }
 
-  isAlive(task: number, start: number): boolean {
+  isAlive(task: number, start: number, process: number): boolean {
     this.asked++;
     this.onAsk();
-    return this.alive.has(task) && start === task * 3;
+    return process !== this.process || (this.alive.has(task) && start === task * 3);
   }
 }
 
@@ -83,6 +85,29 @@ describe('the reaper', () => {
     assert.equal(scene.reaper.look(), 0);
     assert.equal(scene.reaper.reap(unknown.thread + 1), HOLDER_LIVES);
     assert.equal(scene.reaper.reap(living.thread + 1), HOLDER_LIVES);
+    assert.equal(liveThreads(scene.instance.node), 3);
+  });
+
+  it('takes nobody for dead that another process noted, as after a restore from an image', () => {
+    const scene = createScene();
+    const before = [scene.join(), scene.join()];
+    scene.tasks.alive.clear();
+    scene.tasks.process = 8;
+    const after = scene.join();
+    const full = before.map(({ thread }) => thread);
+    assert.equal(scene.reaper.look(), 0);
+    for (const { memory, thread } of before) {
+      assert.equal(scene.reaper.reap(thread + 1), HOLDER_LIVES);
+      const worker = scene.instance.node.words[L.THREADS_AT + thread * L.THREAD_WORDS + L.T_WORKER] - 1;
+      assert.equal(scene.reaper.isWorkerDead(worker), false);
+      assert.equal(new Reaper(memory, scene.tasks).look(), 0, 'by one that was noted before, too');
+    }
+    die(scene, after.thread);
+    assert.equal(scene.reaper.look(), 1, 'who attached afterwards is known');
+    assert.deepEqual(
+      full.map((thread) => taskOf(scene.instance.node.words, thread) > 0),
+      [true, true],
+    );
     assert.equal(liveThreads(scene.instance.node), 3);
   });
 

@@ -30,6 +30,7 @@ import {
   buryThread,
   claimBurial,
   diedInNodeLock,
+  isTaskAlive,
   liveThreads,
   returnPins,
   taskOf,
@@ -96,7 +97,7 @@ export class Reaper implements Daemon {
       const at = slotAt(index);
       if (Atomics.load(this.home, at + L.T_WORKER) !== threadId + 1) continue;
       const task = taskOf(this.home, index);
-      if (task === 0 || (task > 0 && this.tasks.isAlive(task, this.home[at + L.T_START]))) return false;
+      if (task === 0 || (task > 0 && isTaskAlive(this.home, index, task, this.tasks))) return false;
     }
     return true;
   };

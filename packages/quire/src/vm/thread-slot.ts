@@ -37,7 +37,7 @@ import { endCuts } from '../swap/file-trimmer.ts';
 import { rescueLocked } from '../swap/swap-out.ts';
 import { writeReadBlock } from './page-read.ts';
 
-const UNKNOWN_TASK: Task = { task: 0, start: 0, worker: -1 };
+const UNKNOWN_TASK: Task = { task: 0, start: 0, process: 0, worker: -1 };
 
 /**
  * Takes a free slot in all nodes and binds the views to it. With `tasks` the slot says which thread of the system it is, so
@@ -73,6 +73,7 @@ function takeSlot(home: Int32Array, self: Task): number {
     const at = slotBase(index);
     if (Atomics.compareExchange(home, at + L.T_OWNER, 0, index + 1) !== 0) continue;
     home[at + L.T_START] = self.start;
+    home[at + L.T_PROCESS] = self.process;
     Atomics.store(home, at + L.T_WORKER, self.worker + 1);
     // Calls of the last thread that are not over yet count for nobody.
     home.fill(0, at + L.T_DEVICES, at + L.T_DEVICES + L.DEVICES_MAX);
@@ -209,12 +210,18 @@ export function abandonThread(nodes: readonly Node[], index: number): void {
 export function claimBurial(home: Int32Array, index: number, task: number, tasks: Tasks): boolean {
   assert(task > 0, 'a task that is known', index, task);
   const at = slotBase(index);
-  if (tasks.isAlive(task, home[at + L.T_START])) return false;
+  if (isTaskAlive(home, index, task, tasks)) return false;
   if (Atomics.compareExchange(home, at + L.T_TASK, task, -task) !== task) return false;
-  if (!tasks.isAlive(task, home[at + L.T_START])) return true;
+  if (!isTaskAlive(home, index, task, tasks)) return true;
   // Fails when that thread has left meanwhile, by itself.
   Atomics.compareExchange(home, at + L.T_TASK, -task, task);
   return false;
+}
+
+/** Whether the thread of a slot, seen to be `task`, may still run. */
+export function isTaskAlive(home: Int32Array, index: number, task: number, tasks: Tasks): boolean {
+  const at = slotBase(index);
+  return tasks.isAlive(task, home[at + L.T_START], home[at + L.T_PROCESS]);
 }
 
 /** The system's number of the thread in a slot, as T_TASK. */
