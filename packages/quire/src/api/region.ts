@@ -4,7 +4,7 @@ import { checkOptions, type OptionNames } from '../base/options.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { prefetchAsync, readAsync } from '../vm/async-read.ts';
 import type { Memory } from '../vm/memory.ts';
-import { withoutWaiting } from '../vm/no-wait.ts';
+import { inPiecesWithoutWaiting, withoutWaiting } from '../vm/no-wait.ts';
 import { pinRange, unpinRange } from '../vm/pin-range.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { checkBytes, checkSpan } from './arguments.ts';
@@ -27,8 +27,6 @@ export interface CloneOptions {
   readonly group?: string;
 }
 
-/** What async writes try at a time. */
-const ASYNC_PIECE_BYTES = 65_536;
 const CLONE_OPTIONS: OptionNames<CloneOptions> = { name: true, group: true };
 
 export interface RegionOwner {
@@ -212,16 +210,8 @@ export class Region implements Disposable {
     }
   }
 
-  /** A try that has to be made again begins at its piece, not at the first byte. At least one, if empty: it checks. */
-  private async inPieces(offset: number, length: number, work: (at: number, length: number) => void): Promise<void> {
-    const end = offset + length;
-    let at = offset;
-    do {
-      const from = at;
-      const piece = Math.min(ASYNC_PIECE_BYTES - (at % ASYNC_PIECE_BYTES), end - at);
-      await this.withoutWaiting(() => work(from, piece));
-      at += piece;
-    } while (at < end);
+  private inPieces(offset: number, length: number, work: (at: number, length: number) => void): Promise<void> {
+    return inPiecesWithoutWaiting(this.owner.memory, () => this.checkOpen(), offset, length, work);
   }
 
   /** What was prefetched may be gone again, or found no memory: `work` is tried until it need not wait for the disk. */

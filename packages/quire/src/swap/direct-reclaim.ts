@@ -5,6 +5,7 @@
  */
 import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';
+import { forgetWantedSegment } from './file-cleaner.ts';
 import { pauseForOthers, type Quest, ROUND_GAINED, ROUND_NOTHING, reclaimUntil } from './reclaim-loop.ts';
 import type { Reclaimer } from './reclaimer.ts';
 
@@ -14,7 +15,7 @@ export function reclaimDirect(reclaimer: Reclaimer, frames: number): boolean {
   stalls?.begin();
   try {
     counters[C.allocstall]++;
-    reclaimer.node.ahead.cleanWanted = -1;
+    forgetWantedSegment(reclaimer.node);
     reclaimer.beginSweeps();
     const isDone = reclaimUntil(new FrameQuest(reclaimer, frames));
     reclaimer.endSweeps(!isDone);

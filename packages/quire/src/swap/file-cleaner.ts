@@ -21,6 +21,11 @@ const AVOIDED_MAX = 64;
 const SPARSE_SHARE = 0.5;
 const SPARSE_SEGMENTS_MIN = 16;
 
+/** Before a try that may find the cleaner wanting: what an earlier one wanted read is of no interest. */
+export function forgetWantedSegment(node: Node): void {
+  node.ahead.cleanWanted = -1;
+}
+
 export class FileCleaner {
   private readonly node: Node;
   private readonly mover: FileMover;

@@ -8,6 +8,7 @@ import { QuireError } from '../base/errors.ts';
 import { PAGE_BYTES } from '../base/units.ts';
 import { groupAt, hasSwapRoom } from '../reclaim/group.ts';
 import { enterGroupLocked, groupName, leaveGroupLocked, NO_GROUP_SLOT } from '../reclaim/group-table.ts';
+import { forgetWantedSegment } from '../swap/file-cleaner.ts';
 import { reclaimGroup } from '../swap/group-reclaim.ts';
 import type { Memory } from './memory.ts';
 import { passOnCleaning } from './read-outcome.ts';
@@ -18,7 +19,7 @@ const SHRINK_TURNS_MAX = 1000;
 /** Makes room for `pages` pages of the group. False when none of its own can go. No lock held. */
 export function makeGroupRoom(memory: Memory, group: number, pages: number): boolean {
   Atomics.add(memory.nodes[0].words, groupAt(group) + L.G_REFUSED, 1);
-  for (const { ahead } of memory.nodes) ahead.cleanWanted = -1;
+  for (const node of memory.nodes) forgetWantedSegment(node);
   return reclaimGroup(memory.reclaimers, group, pages);
 }
 

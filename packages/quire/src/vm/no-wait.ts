@@ -23,6 +23,7 @@ import type { Node } from '../arena/node.ts';
 import { QuireError } from '../base/errors.ts';
 import type { Device } from '../base/port.ts';
 import { noteReadError } from '../swap/device-errors.ts';
+import { forgetWantedSegment } from '../swap/file-cleaner.ts';
 import { FILE_OBJECT_BYTES_MAX, storedBytes } from '../swap/file-object.ts';
 import { FILE_HEADER_BYTES, fileOffset, SEGMENT_BYTES, SEGMENT_GRANULES } from '../swap/file-segments.ts';
 import { countFileRead, readAheadAsync } from './file-ahead.ts';
@@ -33,6 +34,8 @@ import { type WantedObject, WouldClean, WouldWait } from './read-outcome.ts';
 const TRIES_MAX = 4096;
 /** Segments cleaned for one call, 64 MiB: each should free the better part of one. */
 const CLEANINGS_MAX = 256;
+/** What a long write tries at a time, 16 pages: each fetch of an object starts the piece over, not the whole. */
+const PIECE_BYTES = 65_536;
 
 /**
  * Runs `work` until it gets through without a read of the device. `stillOpen` throws when what it works on was closed
@@ -68,10 +71,29 @@ export async function withoutWaiting<T>(memory: Memory, stillOpen: () => void, w
   throw new QuireError('ERR_QUIRE_FAILED', 'an async call made no progress');
 }
 
+/** As `withoutWaiting`, of `work` for each piece of the bytes in turn. At least one, if empty: it checks. */
+export async function inPiecesWithoutWaiting(
+  memory: Memory,
+  stillOpen: () => void,
+  offset: number,
+  length: number,
+  work: (at: number, length: number) => void,
+): Promise<void> {
+  const end = offset + length;
+  let at = offset;
+  do {
+    const from = at;
+    const piece = Math.min(PIECE_BYTES - (at % PIECE_BYTES), end - at);
+    await withoutWaiting(memory, stillOpen, () => work(from, piece));
+    at += piece;
+  } while (at < end);
+}
+
 function setNoWait(memory: Memory, noWait: boolean): void {
-  for (const { ahead } of memory.nodes) {
+  for (const node of memory.nodes) {
+    const { ahead } = node;
     ahead.noWait = noWait;
-    ahead.cleanWanted = -1;
+    forgetWantedSegment(node);
     if (!noWait) ahead.cleanReady = -1;
   }
 }
