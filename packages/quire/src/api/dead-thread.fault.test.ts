@@ -319,6 +319,22 @@ describe('a thread that dies with a lock', () => {
     await quire.close();
   });
 
+  it('that lets a map grow: no key is refused, and another thread goes on with the growth', async () => {
+    const quire = await Quire.open({ budget: '16MiB', threads: 0 });
+    const map = quire.map<string, number>({ name: 'shared', value: 'json' });
+    const worker = await startVictim(
+      quire.handle,
+      `const map = quire.byteMap({ name: 'shared' }); map.core.locks.lockGrowth(); say();`,
+    );
+    await worker.terminate();
+    for (let i = 0; i < 4000; i++) map.set(`key${i}`, i);
+    for (let i = 0; i < 4000; i++) assert.equal(map.get(`key${i}`), i);
+    assert.ok(quire.byteMap({ name: 'shared' }).buckets > 700);
+    map.clear();
+    assert.equal(map.size, 0);
+    await quire.close();
+  });
+
   it('of a file: it is read and written back, but not written; other files are, and this one once all have closed it', async () => {
     const quire = await Quire.open({ budget: '16MiB', threads: 1 });
     const path = folder.newPath(new Uint8Array(100_000).fill(9));

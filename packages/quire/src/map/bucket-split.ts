@@ -4,6 +4,7 @@ import { hashOfEntry, isLink } from './entry-word.ts';
 import { BUCKET_BYTES, BUCKET_WORDS, SLOTS, writeLink } from './hash-index.ts';
 import type { MapCore } from './map-core.ts';
 import { PagePin } from './page-pin.ts';
+import { LostLockError } from './stripe-locks.ts';
 import { isSwapFull } from './swap-full.ts';
 
 /**
@@ -17,7 +18,8 @@ import { isSwapFull } from './swap-full.ts';
  *               recognised by its hash for ever, and no lookup meets it
  *
  * Entries are known by their hash bits alone: a split never reads a record. The growth lock makes splits happen one
- * after the other; the thread that finds it taken leaves the work to the holder.
+ * after the other; the thread that finds it taken leaves the work to the holder. In a stripe that a thread died in nothing is
+ * split any more, nor in those behind it.
  */
 export class BucketSplit {
   private readonly core: MapCore;
@@ -33,28 +35,32 @@ export class BucketSplit {
     this.pins = [new PagePin(core.index.space), new PagePin(core.index.space), new PagePin(core.index.space)];
   }
 
-  /** Splits a few buckets if the table is too full. The caller holds no lock. Never throws ERR_QUIRE_SWAP_FULL. */
+  /**
+   * Splits a few buckets if the table is too full. The caller holds no lock, and has done what it was called for: neither a full
+   * swap nor a lock that was lost with its holder is an error of that.
+   */
   grow(): void {
     const { index, locks } = this.core;
     if (!this.isDue() || !locks.tryLockGrowth()) return;
     try {
       for (let splits = 0; splits < SPLITS_MAX && this.isDue(); splits++) this.splitNext(index.buckets);
     } catch (error) {
-      if (!isSwapFull(error)) throw error;
+      if (!isSwapFull(error) && !(error instanceof LostLockError)) throw error;
     } finally {
       locks.unlockGrowth();
     }
   }
 
   private isDue(): boolean {
-    const { control, index } = this.core;
+    const { control, index, locks } = this.core;
     const buckets = index.buckets;
+    if (locks.isStripeLost(sourceOf(buckets) & 63)) return false;
     return Atomics.load(control, COUNT) >>> 0 > buckets * LOAD && buckets < index.bucketsMax;
   }
 
   private splitNext(buckets: number): void {
     const { control, locks, entryPin } = this.core;
-    const source = buckets - 2 ** (31 - Math.clz32(buckets));
+    const source = sourceOf(buckets);
     const stripe = source & 63;
     locks.lockStripe(stripe);
     try {
@@ -179,6 +185,11 @@ export class BucketSplit {
       if (!isSwapFull(error)) throw error;
     }
   }
+}
+
+/** The bucket that is split when there are so many. */
+function sourceOf(buckets: number): number {
+  return buckets - 2 ** (31 - Math.clz32(buckets));
 }
 
 /** Buckets of a chain of `entries`: 7 in each but the last, which holds 8. */

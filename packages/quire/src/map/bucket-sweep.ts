@@ -2,6 +2,7 @@ import { BUCKETS, COUNT, EVICT_HAND, EXPIRING as EXPIRING_COUNT, REAP_HAND } fro
 import { EXPIRING, hashOfEntry, isLink, locationOf, USE_MAX, USE_SHIFT, useOf } from './entry-word.ts';
 import { BUCKET_BYTES, BUCKET_WORDS, SLOTS } from './hash-index.ts';
 import type { DisposeReason, MapCore } from './map-core.ts';
+import { LostLockError } from './stripe-locks.ts';
 import { isSwapFull } from './swap-full.ts';
 
 /**
@@ -86,7 +87,7 @@ export class BucketSweep {
     const { core } = this;
     this.removed = 0;
     this.freed = 0;
-    core.locks.lockStripe(home & 63);
+    if (!this.lockFor(home & 63, mode)) return true;
     try {
       this.sweepLocked(home, mode, bytesWanted, limit);
       return true;
@@ -96,6 +97,17 @@ export class BucketSweep {
     } finally {
       core.entryPin.release();
       core.locks.unlockStripe(home & 63);
+    }
+  }
+
+  /** False for a stripe that a thread died in, which eviction and expiry leave alone. */
+  private lockFor(stripe: number, mode: number): boolean {
+    try {
+      this.core.locks.lockStripe(stripe);
+      return true;
+    } catch (error) {
+      if (mode === CLEARING || !(error instanceof LostLockError)) throw error;
+      return false;
     }
   }
 

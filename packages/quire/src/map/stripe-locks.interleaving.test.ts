@@ -1,4 +1,4 @@
-/** map/stripe-locks.ts: the sequence that readers validate with, and the lock's sleep (futex mutex 2). */
+/** map/stripe-locks.ts: the sequence that readers validate with, the lock's sleep (futex mutex 2), and a growth lock whose holder died. */
 import { test } from 'node:test';
 import {
   add,
@@ -113,3 +113,67 @@ test('broken: taken from sleep without the mark, the next sleeper is forgotten',
   const variant = { ...REAL, sleepsMarked: false };
   checkBroken({ ...model(variant, 3), actors: model(variant, 3).actors.slice(1) }, DEADLOCK);
 });
+
+/* The holder of the growth lock is dead when all begins; an actor that tries again takes over, one that sleeps waits for the mark to be seen. */
+{
+  const DEAD = 9;
+  const INSIDE = 1;
+  const OVERLAP = 2;
+
+  interface Takeover {
+    /** Of the word that was found the holder's, and none else's, is replaced. */
+    readonly compares: boolean;
+    readonly keepsMark: boolean;
+  }
+
+  function* takeOver(me: number, { compares, keepsMark }: Takeover): Steps<boolean> {
+    const seen = yield* load(LOCK);
+    if (seen !== DEAD && seen !== DEAD + WAITERS) return false;
+    const mine = seen < 0 && keepsMark ? me + WAITERS : me;
+    if (compares) return (yield* compareExchange(LOCK, seen, mine)) === seen;
+    yield* store(LOCK, mine);
+    return true;
+  }
+
+  function* inside(): Steps {
+    if ((yield* add(INSIDE, 1)) !== 0) yield* store(OVERLAP, 1);
+    yield* add(INSIDE, -1);
+    yield* unlockStripe();
+  }
+
+  /** tryLockGrowth, twice at the try that asks: the first may meet a sleeper that sets its mark. */
+  function* trier(me: number, variant: Takeover): Steps {
+    for (let turn = 0; turn < 2; turn++) {
+      if ((yield* compareExchange(LOCK, 0, me)) !== 0 && !(yield* takeOver(me, variant))) continue;
+      yield* inside();
+      return;
+    }
+  }
+
+  /** lockGrowth, asleep for less than it takes to ask. */
+  function* waiter(me: number): Steps {
+    yield* lockStripe(me, REAL);
+    yield* inside();
+  }
+
+  const takeovers = (variant: Takeover, tries: number, waits: number): Model => ({
+    memory: [DEAD, 0, 0, 0],
+    actors: [
+      ...Array.from({ length: tries }, (_, index) => () => trier(index + 1, variant)),
+      ...Array.from({ length: waits }, (_, index) => () => waiter(tries + index + 1)),
+    ],
+    outcome: (memory) => (memory[OVERLAP] === 1 ? 'two holders' : memory[LOCK] === 0 ? 'free' : 'left locked'),
+  });
+  const real: Takeover = { compares: true, keepsMark: true };
+
+  test('a lock of the dead is one living thread’s, and who slept on it is woken', () => {
+    checkOutcomes(takeovers(real, 2, 1), ['free']);
+    checkOutcomes(takeovers(real, 3, 0), ['free']);
+    checkOutcomes(takeovers(real, 1, 2), ['free']);
+  });
+
+  test('broken: taken over without comparing, or without the mark of those who sleep', () => {
+    checkBroken(takeovers({ ...real, compares: false }, 2, 0), 'two holders');
+    checkBroken(takeovers({ ...real, keepsMark: false }, 1, 1), DEADLOCK);
+  });
+}

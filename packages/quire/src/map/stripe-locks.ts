@@ -14,6 +14,16 @@ import { ALLOCATOR_LOCK, GROWTH_LOCK, STRIPE_LOCK, STRIPE_SEQUENCE, STRIPES } fr
  * half done: LOST takes the place of the id, and whoever wants the lock gets ERR_QUIRE_FAILED at once. One stripe's keys,
  * or what has to allocate; the rest of the map goes on.
  *
+ * The growth lock is not lost but taken over. It keeps others from splitting and clearing, and what is half done under it
+ * is under a stripe too, wherever its holder died:
+ *
+ *   no stripe held      before, between and after splits: nothing is half done
+ *   split, one stripe   gather, build (and allocator), odd, BUCKETS (one store), clean, even: that stripe is lost, BUCKETS is
+ *                       that before the split or that after it, and the chain of no other stripe depends on which
+ *   clear, k stripes    while they are locked, changed and unlocked: those k are lost
+ *
+ * Growth stops at a lost stripe, since buckets are split in order; chains get longer then.
+ *
  * Beside each stripe lock stands a sequence (Linux seqlock): even at rest, odd while something that readers of the
  * stripe look at changes. It is separate from the lock, so that readers go on while a writer fills a new record that
  * nobody can reach yet.
@@ -22,6 +32,7 @@ export class StripeLocks {
   private readonly control: Int32Array;
   private readonly self: number;
   private readonly waitMsMax: number;
+  private growthRefusals = 0;
   private readonly isDead: ((threadId: number) => boolean) | undefined;
   /** Private to the thread: a read-modify-write here is a full barrier on every machine, and touches no shared line. */
   private readonly barrier = new Int32Array(new SharedArrayBuffer(64));
@@ -60,18 +71,28 @@ export class StripeLocks {
     if (!this.tryLockGrowth()) this.wait(GROWTH_LOCK);
   }
 
+  /** Those who only try never wait for long enough to ask after the holder: they do now and then. */
   tryLockGrowth(): boolean {
-    return Atomics.compareExchange(this.control, GROWTH_LOCK, 0, this.self) === 0;
+    if (Atomics.compareExchange(this.control, GROWTH_LOCK, 0, this.self) === 0) return true;
+    this.growthRefusals++;
+    return this.growthRefusals % GROWTH_REAP_TRIES === 0 && this.takeOverIfDead(GROWTH_LOCK);
   }
 
   unlockGrowth(): void {
     this.unlock(GROWTH_LOCK);
   }
 
-  /** Everything stands still: growth, all stripes ascending. */
+  /** Everything stands still: growth, all stripes ascending. All or, when one cannot be had, none. */
   lockAll(): void {
     this.lockGrowth();
-    for (let stripe = 0; stripe < STRIPES; stripe++) this.lockStripe(stripe);
+    let held = 0;
+    try {
+      for (; held < STRIPES; held++) this.lockStripe(held);
+    } catch (error) {
+      while (held-- > 0) this.unlockStripe(held);
+      this.unlockGrowth();
+      throw error;
+    }
   }
 
   unlockAll(): void {
@@ -120,6 +141,11 @@ export class StripeLocks {
     return this.ownerOf(ALLOCATOR_LOCK) === threadId || this.ownerOf(GROWTH_LOCK) === threadId;
   }
 
+  /** A thread died in it. */
+  isStripeLost(stripe: number): boolean {
+    return this.isLost(STRIPE_LOCK + stripe);
+  }
+
   private isLost(word: number): boolean {
     return (Atomics.load(this.control, word) & 0x7fff_ffff) === LOST;
   }
@@ -127,9 +153,22 @@ export class StripeLocks {
   /** Takes the lock out of use when its holder has died. Of several waiters that see it one does. */
   private loseIfDead(word: number): void {
     const seen = Atomics.load(this.control, word);
-    const holder = (seen & 0x7fff_ffff) - 1;
-    if (holder < 0 || this.isDead === undefined || !this.isDead(holder)) return;
+    if (!this.isHolderDead(seen)) return;
     if (Atomics.compareExchange(this.control, word, seen, LOST) === seen) Atomics.notify(this.control, word);
+  }
+
+  /** The lock of a thread that has died is this one's, sleepers' mark and all. Of several that see it one gets it. */
+  private takeOverIfDead(word: number): boolean {
+    const seen = Atomics.load(this.control, word);
+    return (
+      this.isHolderDead(seen) &&
+      Atomics.compareExchange(this.control, word, seen, (seen & WAITERS) | this.self) === seen
+    );
+  }
+
+  private isHolderDead(word: number): boolean {
+    const holder = (word & 0x7fff_ffff) - 1;
+    return holder >= 0 && this.isDead?.(holder) === true;
   }
 
   private ownerOf(word: number): number {
@@ -145,7 +184,7 @@ export class StripeLocks {
   /** Spins for about the time of a short critical section, then sleeps with the sign bit set. */
   private wait(word: number): void {
     const control = this.control;
-    if (this.isLost(word)) throw lostError(word);
+    if (this.isLost(word)) throw new LostLockError(word);
     for (let spin = 0; spin < SPINS; spin++) {
       if (Atomics.load(control, word) === 0 && Atomics.compareExchange(control, word, 0, this.self) === 0) return;
     }
@@ -161,16 +200,20 @@ export class StripeLocks {
       if (seen < 0 || Atomics.compareExchange(control, word, seen, seen | WAITERS) === seen) {
         if (Atomics.wait(control, word, seen | WAITERS, WAIT_MS) !== 'timed-out') continue;
         sleptMs += WAIT_MS;
-        if (sleptMs % REAP_MS === 0) this.loseIfDead(word);
-        if (this.isLost(word)) throw lostError(word);
+        if (sleptMs % REAP_MS === 0 && word === GROWTH_LOCK && this.takeOverIfDead(word)) return;
+        if (sleptMs % REAP_MS === 0 && word !== GROWTH_LOCK) this.loseIfDead(word);
+        if (this.isLost(word)) throw new LostLockError(word);
       }
     }
     throw new QuireError('ERR_QUIRE_FAILED', `map lock ${word} is held by thread ${this.ownerOf(word)} for too long`);
   }
 }
 
-function lostError(word: number): QuireError {
-  return new QuireError('ERR_QUIRE_FAILED', `a thread died while it was changing this part of the map (lock ${word})`);
+/** Work that can be left undone, or done elsewhere, goes on without this part of the map. */
+export class LostLockError extends QuireError {
+  constructor(word: number) {
+    super('ERR_QUIRE_FAILED', `a thread died while it was changing this part of the map (lock ${word})`);
+  }
 }
 
 const WAITERS = 0x8000_0000 | 0;
@@ -178,6 +221,8 @@ const WAITERS = 0x8000_0000 | 0;
 const LOST = 0x7fff_ffff;
 /** Asleep for this long, a waiter asks after the holder. */
 const REAP_MS = 100;
+/** Some milliseconds of insertions that would grow the map: asking costs 10 µs. */
+const GROWTH_REAP_TRIES = 256;
 /** About 2 µs: a set that hits resident pages is done by then. */
 const SPINS = 400;
 /** A sleeper looks again after this long even when nobody wakes it. */
