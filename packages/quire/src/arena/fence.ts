@@ -16,6 +16,16 @@ export function announce(words: Int32Array, at: number): void {
   if (!LOADS_STAY_IN_ORDER) Atomics.or(words, at, 0);
 }
 
+/**
+ * One of several announcements under one hold of a lock, on words that change under it alone; the last of them is `announce`,
+ * and nothing is spoiled before that. In program order behind what was stored before it: on x86 any store is, elsewhere the
+ * store half of a read-modify-write.
+ */
+export function announceInRow(words: Int32Array, at: number): void {
+  if (LOADS_STAY_IN_ORDER) words[at] = (words[at] + 1) | 0;
+  else Atomics.add(words, at, 1);
+}
+
 export function closingLoad(words: Int32Array, at: number): number {
   return LOADS_STAY_IN_ORDER ? Atomics.load(words, at) : Atomics.or(words, at, 0);
 }

@@ -112,13 +112,15 @@ function createFileAhead(): FileAhead {
   };
 }
 
-/** The cluster that slots are being freed of, one after the other, under one hold of the lock (swap/slot-free.ts). */
-export interface FreedRow {
-  /** −1: none. */
-  cluster: number;
+/** Slots of one cluster that are being handed out under one hold of the lock: counted and charged already (swap/slot-row.ts). */
+export interface SlotRow {
+  /** Those still to be handed out, 0: none. The first is `next`. */
+  left: number;
+  next: number;
+  group: number;
   descriptor: number;
-  table: number;
-  freed: number;
+  /** Word index of the word of `next`. */
+  wordAt: number;
 }
 
 export class Node {
@@ -161,8 +163,8 @@ export class Node {
   readonly decoded: DecodedUnit = { base: -1, location: 0, bytes: 0, valid: 0, sequences: new Int32Array(UNIT_PAGES) };
   /** Set for threads of the program, not for daemons. */
   stalls: Stalls | undefined;
-  /** What this thread, with the lock, has freed of one cluster and not settled yet. */
-  readonly freedRow: FreedRow = { cluster: -1, descriptor: 0, table: 0, freed: 0 };
+  /** What this thread, with the lock, has set apart and not handed out yet. */
+  readonly slotRow: SlotRow = { left: 0, next: 0, group: 0, descriptor: 0, wordAt: 0 };
   /** Views of what was read last, by place and length (vm/page-read.ts). */
   readonly readKeys = new Int32Array(READ_VIEWS).fill(-1);
   readonly readViews: Uint8Array[] = new Array(READ_VIEWS).fill(NO_BYTES);

@@ -54,11 +54,15 @@ export function setDirectLocked(node: Node, slot: SlotIndex, word: number): void
 
 /** The page's word goes; the caller names a frame next, or has named nothing already. */
 export function freeDirectLocked(node: Node, slot: SlotIndex, sequenceAt: number): void {
-  const pte = node.words[slot];
-  if (pte !== PTE_NONE) {
-    assert(tagOf(wordFromPte(pte)) !== SLOT_FREE && pte !== ENTRY_BUSY, 'entry freed twice', slot, pte);
-    Atomics.store(node.words, slot, ENTRY_BUSY);
-  }
+  busyEntryLocked(node, slot);
   announce(node.words, sequenceAt);
   node.bytes[shadowByteAt(node, slot)] = 0;
+}
+
+/** The first half of it: the sequence has to move next. */
+export function busyEntryLocked(node: Node, slot: SlotIndex): void {
+  const pte = node.words[slot];
+  if (pte === PTE_NONE) return;
+  assert(tagOf(wordFromPte(pte)) !== SLOT_FREE && pte !== ENTRY_BUSY, 'entry freed twice', slot, pte);
+  Atomics.store(node.words, slot, ENTRY_BUSY);
 }

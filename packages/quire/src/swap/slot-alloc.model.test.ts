@@ -15,7 +15,7 @@ import { NOTHING, PLENTY, SlotScene, type TableMemory } from '../testing/slot-sc
 import { locked } from '../testing/test-instance.ts';
 import { releaseThreadClusterLocked } from './cluster.ts';
 import { allocRunLocked, allocSlotLocked } from './slot-alloc.ts';
-import { endRowLocked, freeInRowLocked, freeSlotLocked, markBadLocked } from './slot-free.ts';
+import { freeSlotLocked, markBadLocked } from './slot-free.ts';
 import { MIXED, ownerCode, slotGroupLocked } from './slot-group.ts';
 import { SLOT_BAD, SLOT_EMPTY, slotWord } from './slot-word.ts';
 import { checkSwapTable, SLOTS_STATIC_BYTES, slotsBytes } from './swap-check.ts';
@@ -183,26 +183,6 @@ describe('slot allocation', () => {
     scene.check();
     assert.equal(words[L.CLUSTER_ROOTS_AT + 1], 0, 'it went with its last cluster');
     scene.finish();
-  });
-
-  it('a row that another instance left open, when it failed in the middle, is its own', () => {
-    const failed = new SlotScene(1);
-    const healthy = new SlotScene(1);
-    const lost = failed.alloc(0, 1, 0);
-    failed.node.lock();
-    freeInRowLocked(failed.node, lost);
-    failed.node.unlock();
-    const base = healthy.alloc(0, 2, 0);
-    assert.equal(base >>> 9, lost >>> 9, 'of the same cluster, as the numbers go');
-    for (let i = 0; i < 4; i++) {
-      locked(healthy.node, () => {
-        freeInRowLocked(healthy.node, (base + i) as SlotIndex);
-        endRowLocked(healthy.node);
-      });
-      assert.equal(healthy.node.words[L.H_SLOTS_USED], 3 - i);
-      checkSwapTable(healthy.node);
-    }
-    assert.equal(failed.node.words[L.H_SLOTS_USED], 2, 'nobody settled the other’s counts');
   });
 
   it('asks for no run that is none', () => {

@@ -1,4 +1,5 @@
 /** Slots come back, or are taken out of use for good. Node lock held. */
+import { announce, announceInRow } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
@@ -17,8 +18,8 @@ import {
   STATE_FRAGMENTED,
   STATE_MASK,
 } from './cluster.ts';
-import { giveDescriptorLocked, NO_CLUSTER, takeDescriptorOfLocked } from './cluster-chunk.ts';
-import { freeDirectLocked } from './direct-entry.ts';
+import { giveDescriptorLocked, takeDescriptorOfLocked } from './cluster-chunk.ts';
+import { busyEntryLocked, freeDirectLocked } from './direct-entry.ts';
 import { groupAtLocked, MIXED, ownerCode } from './slot-group.ts';
 import { SLOT_BAD, SLOT_FREE } from './slot-word.ts';
 import { bumpSequenceLocked, D_COUNT, D_STATE, D_TABLE, descriptorAt, INDEX_MASK, sequenceAt } from './swap-table.ts';
@@ -40,59 +41,51 @@ export function freeSlotLocked(node: Node, slot: SlotIndex): void {
 }
 
 /**
- * As `freeSlotLocked`, but for the counts. A region's slots lie in rows, so the counts of cluster, node and group are
- * settled once for a row (`Node.freedRow`): `endRowLocked` must follow before the lock is let go.
+ * As `freeSlotLocked`, of `count` slots of one cluster (in direct mode: of any): what is the cluster's is looked up, counted
+ * and charged back once. Slots of a region lie in such rows. All words and sequences have moved, and are seen to have, when
+ * the first thing behind any of them is given back: one `announce` ends the row.
  */
-export function freeInRowLocked(node: Node, slot: SlotIndex): void {
-  if (!node.isVirtual) {
-    freeDirectLocked(node, slot, sequenceAt(slot));
-    return;
+export function freeRowLocked(node: Node, slots: Int32Array, count: number): void {
+  const { words, bytes } = node;
+  assert(count > 0 && count <= slots.length, 'slots of a row', count);
+  const descriptor = node.isVirtual ? descriptorAt(node, slots[0] >>> 9) : 0;
+  if (node.isVirtual) clearWords(words, words[descriptor + D_TABLE], slots, count);
+  else for (let i = 0; i < count; i++) busyEntryLocked(node, slots[i] as SlotIndex);
+  for (let i = 0; i < count; i++) {
+    announceInRow(words, sequenceAt(slots[i]));
+    bytes[shadowByteAt(node, slots[i])] = 0;
   }
-  const { words, freedRow: row } = node;
-  const cluster = slot >>> 9;
-  if (cluster !== row.cluster && !beginRow(node, cluster)) {
-    freeSlotLocked(node, slot);
-    return;
-  }
-  const index = slot & INDEX_MASK;
-  const at = row.table + index;
-  assert(words[at] !== SLOT_FREE && words[at] !== SLOT_BAD, 'slot freed twice', slot);
-  words[at] = SLOT_FREE; // as in endUse
-  bumpSequenceLocked(node, slot);
-  node.bytes[shadowByteAt(node, slot)] = 0;
-  row.freed++;
-  if ((words[row.descriptor + D_STATE] & STATE_MASK) >= STATE_FRAGMENTED) {
-    relistFreedLocked(node, cluster, row.descriptor, index);
+  announce(words, sequenceAt(slots[count - 1]));
+  if (node.isVirtual) settleRowLocked(node, descriptor, slots, count);
+}
+
+function clearWords(words: Int32Array, table: number, slots: Int32Array, count: number): void {
+  const cluster = slots[0] >>> 9;
+  for (let i = 0; i < count; i++) {
+    const at = table + (slots[i] & INDEX_MASK);
+    assert(slots[i] >>> 9 === cluster, 'row of one cluster', slots[i], cluster);
+    assert(words[at] !== SLOT_FREE && words[at] !== SLOT_BAD, 'slot freed twice', slots[i]);
+    words[at] = SLOT_FREE;
   }
 }
 
-/** False when the cluster's slots are of several groups: their counts are settled one by one. */
-function beginRow(node: Node, cluster: number): boolean {
-  endRowLocked(node);
-  const descriptor = descriptorAt(node, cluster);
-  if (ownerCode(node, descriptor) === MIXED) return false;
-  const { freedRow: row } = node;
-  row.cluster = cluster;
-  row.descriptor = descriptor;
-  row.table = node.words[descriptor + D_TABLE];
-  return true;
-}
-
-/** Settles what the last row left. Does nothing when there was none. */
-export function endRowLocked(node: Node): void {
-  const { freedRow: row } = node;
-  if (row.freed === 0) {
-    row.cluster = NO_CLUSTER;
-    return;
-  }
+/** Counts and lists of the cluster, after the words of the row have become FREE. */
+function settleRowLocked(node: Node, descriptor: number, slots: Int32Array, count: number): void {
   const { words } = node;
-  const { cluster, descriptor, freed } = row;
-  row.cluster = NO_CLUSTER;
-  row.freed = 0;
-  words[L.H_SLOTS_USED] -= freed;
-  unchargeSwap(node, ownerCode(node, descriptor) - 1, freed);
-  words[descriptor + D_COUNT] -= freed;
+  const cluster = slots[0] >>> 9;
+  words[L.H_SLOTS_USED] -= count;
+  words[descriptor + D_COUNT] -= count;
+  const owner = ownerCode(node, descriptor);
+  if (owner !== MIXED) unchargeSwap(node, owner - 1, count);
+  else for (let i = 0; i < count; i++) unchargeSwap(node, groupAtLocked(node, descriptor, slots[i] & INDEX_MASK), 1);
   if (isClusterEmpty(node, descriptor)) emptiedLocked(node, cluster, descriptor);
+  else relistRowLocked(node, descriptor, slots, count);
+}
+
+function relistRowLocked(node: Node, descriptor: number, slots: Int32Array, count: number): void {
+  for (let i = 0; i < count && (node.words[descriptor + D_STATE] & STATE_MASK) >= STATE_FRAGMENTED; i++) {
+    relistFreedLocked(node, slots[0] >>> 9, descriptor, slots[i] & INDEX_MASK);
+  }
 }
 
 /** The slot in use is so no more; its word becomes `word`. */

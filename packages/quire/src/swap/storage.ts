@@ -9,9 +9,9 @@ import { assert } from '../base/assert.ts';
 import type { Pfn, SlotIndex } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { fileFreeLocked } from './file-segments.ts';
-import { freeInRowLocked, freeSlotLocked } from './slot-free.ts';
+import { freeRowLocked, freeSlotLocked } from './slot-free.ts';
 import * as W from './slot-word.ts';
-import { bumpSequenceLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
+import { bumpSequenceLocked, changeSlotWordLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { zsFreeLocked } from './zs-pool.ts';
 
 /** Frees the storage that `word` named. The slot has its new word already. Readers are told by the sequence word. */
@@ -53,17 +53,27 @@ export function dropSlotLocked(node: Node, slot: SlotIndex, word = slotWordLocke
   giveBackLocked(node, slot, word);
 }
 
-/** As `dropSlotLocked`, one slot of many: `endRowLocked` must follow before the lock is let go. */
-export function dropInRowLocked(node: Node, slot: SlotIndex, word: number): void {
-  freeInRowLocked(node, slot);
-  giveBackLocked(node, slot, word);
+/** As `dropSlotLocked`, of the first `count` slots, all of one cluster, with their words. */
+export function dropRowLocked(node: Node, slots: Int32Array, slotWords: Int32Array, count: number): void {
+  freeRowLocked(node, slots, count);
+  for (let i = 0; i < count; i++) giveBackLocked(node, slots[i] as SlotIndex, slotWords[i]);
 }
 
 /** Puts a new backend behind a slot that has none, or is in flight. */
 export function attachStorageLocked(node: Node, slot: SlotIndex, word: number): void {
+  countStorage(node, word);
+  setSlotWordLocked(node, slot, word);
+}
+
+/** As `attachStorageLocked`, where the slot's word is `from`: looked up once. */
+export function exchangeStorageLocked(node: Node, slot: SlotIndex, from: number, word: number): void {
+  countStorage(node, word);
+  changeSlotWordLocked(node, slot, from, word);
+}
+
+function countStorage(node: Node, word: number): void {
   const tag = W.tagOf(word);
   if (tag === W.SLOT_SAME) node.words[L.H_SAME_SLOTS]++;
   else if (tag === W.SLOT_RAW) node.words[L.H_RAW_FRAMES]++;
   else if (tag === W.SLOT_FILE) node.words[L.H_FILE_SLOTS]++;
-  setSlotWordLocked(node, slot, word);
 }

@@ -58,10 +58,11 @@ import { compressBlock } from './block-codec.ts';
 import { directSlot, entryInFlight } from './direct-entry.ts';
 import { countFlightLocked, keepSharedLocked, leaveSharedLocked, queueSharedLocked } from './shared-page.ts';
 import { OBJECT_BYTES_MAX } from './size-classes.ts';
-import { allocRunLocked, allocSlotLocked } from './slot-alloc.ts';
+import { allocRunLocked } from './slot-alloc.ts';
 import { freeSlotLocked } from './slot-free.ts';
+import { allocInRowLocked, endSlotRowLocked } from './slot-row.ts';
 import * as W from './slot-word.ts';
-import { attachStorageLocked } from './storage.ts';
+import { exchangeStorageLocked } from './storage.ts';
 import { NO_SLOT, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { freezeGroupLocked, thawGroupLocked } from './unit.ts';
 import { OBJECT_HEADER_BYTES, zsAllocLocked, zsAllocUnitLocked, zsWriteLocked } from './zs-pool.ts';
@@ -122,6 +123,7 @@ export function isolateLocked(
   result.dirty = 0;
   if (group === NO_GROUP) isolateInTurnLocked(node, limit, out, result);
   else isolateFromLocked(node, group, limit, limit * 4, out, result);
+  endSlotRowLocked(node);
 }
 
 function isolateInTurnLocked(node: Node, limit: number, out: Int32Array, result: IsolateResult): void {
@@ -173,7 +175,7 @@ function isolateFromLocked(
       evictOrRotateLocked(node, pfn, result.passesDirty ? policy.listOfTouched(list) : list, result);
     } else if (result.shutGroup === group && node.words[node.slotAt + pfn] === 0) keepLocked(node, pfn);
     else if (isSequential(node, pfn) && unmapUnitLocked(node, pfn, out, result)) continue;
-    else if (!unmapLocked(node, pfn, out, result)) {
+    else if (!unmapLocked(node, pfn, limit, out, result)) {
       keepLocked(node, pfn);
       result.shutGroup = group; // no slot to be had for any of its pages: what needs none may still go
     }
@@ -201,8 +203,8 @@ function evictOrRotateLocked(node: Node, head: Pfn, list: number, result: Isolat
   result.dirty++;
 }
 
-/** The frozen page leaves the page table. False when there is no slot for it. */
-function unmapLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResult): boolean {
+/** The frozen page leaves the page table, one of up to `limit`. False when there is no slot for it. */
+function unmapLocked(node: Node, pfn: Pfn, limit: number, out: Int32Array, result: IsolateResult): boolean {
   const { words } = node;
   const pteAt = words[node.ownerAt + pfn];
   let slot = (words[node.slotAt + pfn] - 1) as SlotIndex;
@@ -221,7 +223,12 @@ function unmapLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResul
     setSlotWordLocked(node, slot, W.slotWord(W.SLOT_FRAME, pfn));
   } else {
     slot = node.isVirtual
-      ? allocSlotLocked(node, W.slotWord(W.SLOT_FRAME, pfn), GFP_RECLAIM, groupOf(node, pfn))
+      ? allocInRowLocked(
+          node,
+          W.slotWord(W.SLOT_FRAME, pfn),
+          groupOf(node, pfn),
+          limit - result.isolated - result.freed,
+        )
       : directSlot(node, pteAt);
     if (slot === NO_SLOT) return false;
     words[node.slotAt + pfn] = slot + 1;
@@ -239,6 +246,7 @@ const unit = new Int32Array(UNIT_PAGES);
 function unmapUnitLocked(node: Node, pfn: Pfn, out: Int32Array, result: IsolateResult): boolean {
   const { words } = node;
   if (result.isolated + UNIT_PAGES > out.length || !freezeGroupLocked(node, pfn, unit)) return false;
+  endSlotRowLocked(node); // what is set apart is free for the run
   const base = node.isVirtual
     ? allocRunLocked(node, unit, GFP_RECLAIM, groupOf(node, pfn))
     : directSlot(node, words[node.ownerAt + unit[0]]);
@@ -285,8 +293,7 @@ export function isClaimed(node: Node, pfn: Pfn, version: number): boolean {
 
 /** Every byte of the page is `byte`: it needs no storage at all. */
 export function publishSameLocked(node: Node, pfn: Pfn, byte: number): void {
-  const slot = endFlight(node, pfn);
-  attachStorageLocked(node, slot, W.slotWord(W.SLOT_SAME, byte));
+  endFlight(node, pfn, W.slotWord(W.SLOT_SAME, byte));
   node.counters[C.swpout_zero]++;
   releaseFrame(node, pfn);
 }
@@ -303,8 +310,7 @@ export function publishObjectLocked(node: Node, pfn: Pfn, source: number, length
     return false;
   }
   zsWriteLocked(node, location, source, length);
-  endFlight(node, pfn);
-  attachStorageLocked(node, slot, W.slotWord(W.SLOT_OBJECT, location));
+  endFlight(node, pfn, W.slotWord(W.SLOT_OBJECT, location));
   node.counters[C.zswpout]++;
   releaseFrame(node, pfn);
   return true;
@@ -327,9 +333,8 @@ export function publishUnitLocked(
   zsWriteLocked(node, location, source, length);
   for (let i = 0; i < UNIT_PAGES; i++) {
     const pfn = pfns[first + i] as Pfn;
-    const slot = endFlight(node, pfn);
+    const slot = endFlight(node, pfn, W.slotWord(W.SLOT_OBJECT, location));
     assert(slot === base + i, 'slots of a unit are a run', slot, base);
-    attachStorageLocked(node, slot, W.slotWord(W.SLOT_OBJECT, location));
     releaseFrame(node, pfn);
   }
   node.counters[C.zswpout] += UNIT_PAGES;
@@ -342,18 +347,18 @@ export function publishUnitLocked(
  * file tier may take it.
  */
 export function publishRawLocked(node: Node, pfn: Pfn): void {
-  const slot = endFlight(node, pfn);
+  const slot = endFlight(node, pfn, W.slotWord(W.SLOT_RAW, pfn));
   unchargeFrameLocked(node, pfn); // swapped from now on, as its slot says
   turnKindLocked(node, pfn, KIND_RAW);
   node.words[node.ownerAt + pfn] = slot;
   node.words[node.slotAt + pfn] = 0;
   node.words[node.touchAt + pfn] = 1;
-  attachStorageLocked(node, slot, W.slotWord(W.SLOT_RAW, pfn));
 }
 
-function endFlight(node: Node, pfn: Pfn): SlotIndex {
+/** The page in flight is behind its slot from now on, as `word` says. */
+function endFlight(node: Node, pfn: Pfn, word: number): SlotIndex {
   const slot = (node.words[node.slotAt + pfn] - 1) as SlotIndex;
-  assert(slotWordLocked(node, slot) === W.slotWord(W.SLOT_FRAME, pfn), 'slot of a page in flight', slot, pfn);
+  exchangeStorageLocked(node, slot, W.slotWord(W.SLOT_FRAME, pfn), word);
   countFlightLocked(node, pfn, -1);
   node.counters[C.pswpout]++;
   return slot;

@@ -51,6 +51,13 @@ export function descriptorAt(node: Node, cluster: number): number {
   return chunk * PAGE_WORDS + (cluster & (L.CLUSTER_CHUNK - 1)) * L.CLUSTER_DESCRIPTOR_WORDS;
 }
 
+/** Word index of the table of a cluster that has a slot in use. Node lock held. */
+export function tableAt(node: Node, cluster: number): number {
+  const table = node.words[descriptorAt(node, cluster) + D_TABLE];
+  assert(table !== 0, 'cluster has a table', cluster);
+  return table;
+}
+
 /** Word index of the slot's sequence word. */
 export function sequenceAt(slot: number): number {
   return L.SEQUENCES_AT + ((slot ^ (slot >>> 12)) & (L.SEQUENCE_WORDS - 1));
@@ -93,6 +100,16 @@ export function setSlotWordLocked(node: Node, slot: SlotIndex, word: number): vo
     return;
   }
   Atomics.store(node.words, slotAt(node, slot), word);
+}
+
+/** As `setSlotWordLocked`, of a slot whose word is `from`. */
+export function changeSlotWordLocked(node: Node, slot: SlotIndex, from: number, word: number): void {
+  const { words } = node;
+  const at = node.isVirtual ? slotAt(node, slot) : slot;
+  const found = node.isVirtual ? words[at] : wordFromPte(words[at]);
+  assert(at !== 0 && found === from, 'word of the slot', slot, found);
+  if (node.isVirtual) Atomics.store(words, at, word);
+  else setDirectLocked(node, slot, word);
 }
 
 /**

@@ -2,7 +2,7 @@
 import { bumpVersionLocked, freezeLocked } from '../arena/frame.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
-import { frameFromPte, isPresent, PTE_NONE } from '../arena/pte.ts';
+import { frameFromPte, isPresent, PTE_NONE, wordFromPte } from '../arena/pte.ts';
 import { assert } from '../base/assert.ts';
 import { PAGE_BYTES, type Pfn } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
@@ -10,17 +10,19 @@ import { lruRemoveLocked } from '../reclaim/lru.ts';
 import { dropCleanCopyLocked } from './clean-copy.ts';
 import { slotOfEntry } from './direct-entry.ts';
 import { isSlotSharedLocked, putReferenceLocked } from './slot-count.ts';
-import { endRowLocked } from './slot-free.ts';
 import * as W from './slot-word.ts';
-import { dropInRowLocked } from './storage.ts';
+import { dropRowLocked } from './storage.ts';
 import { cancelLocked } from './swap-out.ts';
-import { entryWordLocked } from './swap-table.ts';
+import { D_COUNTS, descriptorAt, INDEX_MASK, tableAt } from './swap-table.ts';
 import { objectWordAt } from './zs-pool.ts';
 
 /** Entries cleared in one hold of the lock: up to some 15 µs. */
 export const UNMAP_BATCH = 64;
 /** Slot words of the batch's swapped pages; others have 0. */
 const ahead = new Int32Array(UNMAP_BATCH);
+/** Slots of one cluster that go together, and their words. */
+const rowSlots = new Int32Array(UNMAP_BATCH);
+const rowWords = new Int32Array(UNMAP_BATCH);
 /** Where the looks ahead go, so that they are not optimized away. */
 const looks = new Int32Array(1);
 
@@ -40,17 +42,18 @@ export function unmapBatchLocked(node: Node, first: number, count: number, zeroe
   result.gone = 0;
   result.left = 0;
   lookAheadLocked(node, first, count);
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < count; ) {
     const pte = node.words[first + i];
-    if (pte === PTE_NONE) continue;
-    if (!isPresent(pte)) unmapSwappedLocked(node, first + i, pte, ahead[i]);
-    else if (!unmapPresentLocked(node, first + i, frameFromPte(pte), zeroes)) {
-      result.left++;
+    if (pte !== PTE_NONE && !isPresent(pte)) {
+      i = unmapRowLocked(node, first, i, count, result);
       continue;
     }
-    result.gone++;
+    if (pte !== PTE_NONE) {
+      if (unmapPresentLocked(node, first + i, frameFromPte(pte), zeroes)) result.gone++;
+      else result.left++;
+    }
+    i++;
   }
-  endRowLocked(node);
 }
 
 /**
@@ -61,26 +64,51 @@ export function unmapBatchLocked(node: Node, first: number, count: number, zeroe
 function lookAheadLocked(node: Node, first: number, count: number): void {
   const { words } = node;
   let seen = 0;
+  let cluster = -1;
+  let table = 0;
   for (let i = 0; i < count; i++) {
     const pte = words[first + i];
-    if (pte === PTE_NONE || isPresent(pte)) {
-      ahead[i] = 0;
-      continue;
+    ahead[i] = 0;
+    if (pte === PTE_NONE || isPresent(pte)) continue;
+    const slot = slotOfEntry(node, first + i, pte);
+    if (node.isVirtual && slot >>> 9 !== cluster) {
+      cluster = slot >>> 9;
+      table = tableAt(node, cluster);
     }
-    const word = entryWordLocked(node, slotOfEntry(node, first + i, pte), pte);
+    const word = node.isVirtual ? words[table + (slot & INDEX_MASK)] : wordFromPte(pte);
     ahead[i] = word;
     if (W.tagOf(word) === W.SLOT_OBJECT) seen ^= words[objectWordAt(W.payloadOf(word))];
   }
   looks[0] = seen;
 }
 
-/** `word` is the slot's; a row of slots is left to end. */
-function unmapSwappedLocked(node: Node, pteAt: number, pte: number, word: number): void {
-  const slot = slotOfEntry(node, pteAt, pte);
-  Atomics.store(node.words, pteAt, PTE_NONE);
-  if (isSlotSharedLocked(node, slot)) putReferenceLocked(node, slot);
-  else if (W.tagOf(word) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(word) as Pfn);
-  else dropInRowLocked(node, slot, word);
+/**
+ * Swapped pages from entry `from` on whose slots are of one cluster. Entries and words go, sequences move, and then what was
+ * behind the slots: the entries' plain stores are before the sequences'. Returns where the row ends.
+ */
+function unmapRowLocked(node: Node, first: number, from: number, count: number, result: UnmapResult): number {
+  const { words } = node;
+  const cluster = slotOfEntry(node, first + from, words[first + from]) >>> 9;
+  const countsAt = node.isVirtual ? descriptorAt(node, cluster) + D_COUNTS : 0;
+  let length = 0;
+  let i = from;
+  for (; i < count; i++) {
+    const pte = words[first + i];
+    if (pte === PTE_NONE) continue;
+    if (isPresent(pte)) break;
+    const slot = slotOfEntry(node, first + i, pte);
+    if (slot >>> 9 !== cluster) break;
+    words[first + i] = PTE_NONE;
+    result.gone++;
+    if (countsAt !== 0 && words[countsAt] !== 0 && isSlotSharedLocked(node, slot)) putReferenceLocked(node, slot);
+    else if (W.tagOf(ahead[i]) === W.SLOT_FRAME) cancelLocked(node, W.payloadOf(ahead[i]) as Pfn);
+    else {
+      rowSlots[length] = slot;
+      rowWords[length++] = ahead[i];
+    }
+  }
+  if (length > 0) dropRowLocked(node, rowSlots, rowWords, length);
+  return i;
 }
 
 /** False when the page is pinned. */

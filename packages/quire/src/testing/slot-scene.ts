@@ -12,7 +12,7 @@ import { GFP_RECLAIM } from '../page-alloc/gfp.ts';
 import { groupAt } from '../reclaim/group.ts';
 import { CLUSTER_ORDERS, clusterOrder, clusterState, STATE_CURRENT, STATE_FREE } from '../swap/cluster.ts';
 import { allocRunLocked, allocSlotLocked } from '../swap/slot-alloc.ts';
-import { endRowLocked, freeInRowLocked, freeSlotLocked, markBadLocked } from '../swap/slot-free.ts';
+import { freeRowLocked, freeSlotLocked, markBadLocked } from '../swap/slot-free.ts';
 import { MIXED, NOBODYS, ownerCode } from '../swap/slot-group.ts';
 import { SLOT_BAD, SLOT_EMPTY, SLOT_FRAME, SLOT_FREE, slotWord } from '../swap/slot-word.ts';
 import { checkSwapTable } from '../swap/swap-check.ts';
@@ -101,10 +101,7 @@ export class SlotScene {
   freeRow(thread: number, slots: readonly SlotIndex[]): void {
     const node = this.views[thread];
     for (const slot of slots) this.forget(slot);
-    locked(node, () => {
-      for (const slot of slots) freeInRowLocked(node, slot);
-      endRowLocked(node);
-    });
+    for (const row of rowsOf(slots)) locked(node, () => freeRowLocked(node, row, row.length));
   }
 
   markBad(slot: SlotIndex, memory: TableMemory = PLENTY): boolean {
@@ -283,6 +280,17 @@ export class SlotScene {
     if (this.bad.size === 0) this.instance.finish();
     else for (const slot of this.bad) assert.equal(peekSlot(this.node, slot), SLOT_BAD);
   }
+}
+
+/** Neighbours of one cluster together. */
+function rowsOf(slots: readonly SlotIndex[]): Int32Array[] {
+  const rows: SlotIndex[][] = [];
+  for (const slot of slots) {
+    const last = rows.at(-1);
+    if (last !== undefined && last[0] >>> 9 === slot >>> 9) last.push(slot);
+    else rows.push([slot]);
+  }
+  return rows.map((row) => Int32Array.from(row));
 }
 
 /** FNV-1a over words. */
