@@ -264,6 +264,7 @@ export const T_STALL = 16; // what the pressure words count it as: a STALL_ code
 export const T_WORKER = 17; // Node's threadId + 1: names the holder of a map's lock
 export const T_DEVICES = 18; // + device: its share of V_USERS
 export const T_PROCESS = T_DEVICES + DEVICES_MAX; // in which T_TASK and T_START mean something
+export const T_DETACHING = T_PROCESS + 1; // 1: it detaches leaves, or frees what waits; kswapd leaves both to it
 
 /* Thread area: one order-5 block. Byte offsets from its start. */
 export const AREA_ORDER = 5;
@@ -461,7 +462,7 @@ export function nodeGeometry(bytes: number): NodeGeometry {
 assert(R_NAME * 4 + 1 + R_NAME_BYTES_MAX <= R_GROUP * 4 && R_PARTS + 2 <= R_ROOTS, 'region slot names');
 assert(G_NAME * 4 + 1 + GROUP_NAME_BYTES_MAX <= GROUP_WORDS * 4 && G_SWAP_REFUSED < G_NAME, 'group slot');
 assert(R_ROOTS + ROOTS <= REGION_WORDS, 'region slot roots');
-assert(T_CLUSTER + 10 <= T_TASK && T_PROCESS < THREAD_WORDS, 'thread slot');
+assert(T_CLUSTER + 10 <= T_TASK && T_DETACHING < THREAD_WORDS, 'thread slot');
 assert(AREA_SCRATCH + SCRATCH_PAGES * PAGE_BYTES <= AREA_GATHER, 'thread area scratch');
 assert(AREA_GATHER + UNIT_BYTES <= AREA_STAGING && UNIT_BYTES <= AREA_STAGING_BYTES, 'thread area units');
 assert(

@@ -1,5 +1,5 @@
 /**
- * kswapd: frees leaves that wait for it (swap/detached-leaves.ts), and keeps free frames between the low and high watermarks
+ * kswapd: frees leaves that wait for it, unless somebody is at it (swap/detached-leaves.ts), and keeps free frames between the low and high watermarks
  * (balance_pgdat).
  *
  *   sleeping ──allocation at or below low sets the wake word──► balancing
@@ -8,7 +8,7 @@
  */
 import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';
-import { freeDetachedSome } from '../swap/detached-leaves.ts';
+import { freeDetachedSome, hasDetached, isSomebodyDetaching } from '../swap/detached-leaves.ts';
 import type { Reclaimer } from '../swap/reclaimer.ts';
 import type { Daemon } from './daemon.ts';
 
@@ -23,7 +23,7 @@ export class Kswapd implements Daemon {
   step(): boolean {
     const { node } = this.reclaimer;
     const { words } = node;
-    if (freeDetachedSome(node)) return true;
+    if (hasDetached(node) && !isSomebodyDetaching(node) && freeDetachedSome(node)) return true;
     if (Atomics.load(words, L.H_KSWAPD_WAKE) === 0) return false;
     if (words[L.H_FREE_FRAMES] + words[L.H_INFLIGHT] >= words[L.H_WMARK_HIGH] + words[L.H_WMARK_BOOST]) {
       Atomics.store(words, L.H_KSWAPD_WAKE, 0);

@@ -3,13 +3,16 @@ import { test } from 'node:test';
 import {
   add,
   compareExchange,
+  DEADLOCK,
   load,
   lock,
   type Model,
+  notify,
   type Results,
   type Steps,
   store,
   unlock,
+  wait,
 } from '../interleaving/testing/explore.ts';
 import { checkBroken, checkOutcomes } from '../interleaving/testing/outcomes.ts';
 
@@ -193,3 +196,61 @@ test('broken: the leaf can be found while the generation moves, so the new one i
   checkBroken(reading({ ...REAL, hides: 'not at all' }, false), 'another page');
   checkBroken(reading({ ...REAL, movesGeneration: 'never' }, false), 'another page');
 });
+
+/* kswapd leaves the ring to threads that are at it, and is woken by each that ends (beginDetaching, endDetaching). */
+{
+  const EVENTS = 1;
+  const SLEEPERS = 2;
+  const FLAGS = 3; // of two threads
+  const WAITING = 5; // leaves in the ring
+  const THREADS = [0, 1];
+
+  /** A discard that leaves a leaf behind. */
+  function* caller(thread: number, wakesFirst: boolean): Steps {
+    yield* store(FLAGS + thread, 1);
+    yield* lock(LOCK);
+    yield* add(WAITING, 1);
+    yield* unlock(LOCK);
+    if (!wakesFirst) yield* store(FLAGS + thread, 0);
+    if ((yield* load(WAITING)) > 0) {
+      yield* add(EVENTS, 1);
+      if ((yield* load(SLEEPERS)) > 0) yield* notify(EVENTS);
+    }
+    if (wakesFirst) yield* store(FLAGS + thread, 0);
+  }
+
+  /** runOnEvents with Kswapd.step; a wait here has no timeout. Ends when the discards have, and nothing waits. */
+  function* kswapd(leaves: number, out: Results): Steps {
+    for (let freed = 0; freed < leaves; ) {
+      const seen = yield* load(EVENTS);
+      let isAlone = (yield* load(WAITING)) > 0;
+      for (const thread of THREADS) isAlone &&= (yield* load(FLAGS + thread)) === 0;
+      if (isAlone) {
+        yield* lock(LOCK);
+        const waiting = yield* load(WAITING);
+        yield* store(WAITING, 0);
+        yield* unlock(LOCK);
+        freed += waiting;
+        out['freed'] = freed;
+        continue;
+      }
+      yield* add(SLEEPERS, 1);
+      yield* wait(EVENTS, seen);
+      yield* add(SLEEPERS, -1);
+    }
+  }
+
+  const standingBack = (wakesFirst: boolean): Model => ({
+    memory: [0, 0, 0, 0, 0, 0],
+    actors: [...THREADS.map((thread) => () => caller(thread, wakesFirst)), (out) => kswapd(THREADS.length, out)],
+    outcome: (_memory, out) => `${out['freed']} freed`,
+  });
+
+  test('every leaf is freed by kswapd, whoever of two callers ends last', () => {
+    checkOutcomes(standingBack(false), ['2 freed']);
+  });
+
+  test('broken: the event comes before the caller says that it has ended, and kswapd sleeps on', () => {
+    checkBroken(standingBack(true), DEADLOCK);
+  });
+}

@@ -39,6 +39,7 @@ export function setDetaching(nodes: readonly Node[], leavesMax: number): void {
 export function detachLeaf(node: Node, region: number, chunk: number): boolean {
   const { words } = node;
   if (Atomics.load(words, L.H_DETACH_MAX) === 0 || isFile(node, region)) return false;
+  beginDetaching(node);
   node.lock();
   const isDetached = words[L.H_DETACHED] < words[L.H_DETACH_MAX] && detachLeafLocked(node, region, chunk);
   node.unlock();
@@ -83,9 +84,27 @@ export function hasDetached(node: Node): boolean {
   return Atomics.load(node.words, L.H_DETACHED) !== 0;
 }
 
-/** After a call that may have detached leaves: once for all of them, so that the daemon does not compete with the call. */
-export function wakeForDetached(nodes: readonly Node[]): void {
+/** From here to the end of the call kswapd stays off the lock: two that free together take twice the processor time, and longer. */
+function beginDetaching(node: Node): void {
+  const at = node.threadAt + L.T_DETACHING;
+  if (node.home[at] === 0) Atomics.store(node.home, at, 1);
+}
+
+/** The other end. Pairs with the loads in `isSomebodyDetaching`: the event comes after, so kswapd does not sleep through it. */
+export function endDetaching(nodes: readonly Node[]): void {
+  const { home, threadAt } = nodes[0];
+  if (home[threadAt + L.T_DETACHING] === 0) return;
+  Atomics.store(home, threadAt + L.T_DETACHING, 0);
   if (nodes.some(hasDetached)) nodes[0].wakeDaemons();
+}
+
+/** Is any thread in a call that detaches leaves, or frees what waits? It wakes kswapd when it is done; reclaim need not care. */
+export function isSomebodyDetaching(node: Node): boolean {
+  const { home } = node;
+  for (let thread = 0; thread < L.THREADS_MAX; thread++) {
+    if (Atomics.load(home, L.THREADS_AT + thread * L.THREAD_WORDS + L.T_DETACHING) !== 0) return true;
+  }
+  return false;
 }
 
 const result = createUnmapResult();
@@ -112,7 +131,9 @@ export function freeDetachedLeaf(node: Node, group = NO_GROUP): boolean {
 
 /** Frees all that waits, but for pages that somebody pins at this moment. True when anything was freed. */
 export function freeDetached(nodes: readonly Node[]): boolean {
+  if (!nodes.some(hasDetached)) return false;
   let isAnyFreed = false;
+  beginDetaching(nodes[0]);
   for (const node of nodes) {
     // A leaf that cannot go now lets those behind it pass.
     for (let held = 0; hasDetached(node) && held <= node.words[L.H_DETACHED]; ) {
@@ -121,6 +142,7 @@ export function freeDetached(nodes: readonly Node[]): boolean {
       isAnyFreed ||= isFreed;
     }
   }
+  endDetaching(nodes);
   return isAnyFreed;
 }
 

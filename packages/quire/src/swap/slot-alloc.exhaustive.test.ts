@@ -19,6 +19,11 @@ function alloc(thread: number, order: number, group: number, memory: TableMemory
   return (scene) => scene.alloc(thread, order, group, memory);
 }
 
+/** A slot for each group, under one hold, three more set apart at most. */
+function batch(thread: number, groups: readonly number[], memory: TableMemory): Operation {
+  return (scene) => scene.allocBatch(thread, groups, groups.length + 3, memory);
+}
+
 /** Frees the slot that was taken `at` from the first (or, negative, from the last). */
 function free(thread: number, at: number): Operation {
   return (scene) => {
@@ -87,6 +92,8 @@ describe('slot allocation, exhaustively', () => {
         alloc(0, 2, 0, memory),
         alloc(1, 2, 0, memory),
       ]),
+      batch(0, [0, 0, 0], PLENTY),
+      batch(1, [0, 0], NOTHING),
       (s: SlotScene) => s.has(runs[3]) && s.free(1, runs[3]),
       (s: SlotScene) => s.has(singles[5]) && s.free(0, singles[5]),
       free(0, -1),
@@ -105,6 +112,8 @@ describe('slot allocation, exhaustively', () => {
     const operations = [
       ...[PLENTY, NOTHING, ONE_FRAME].flatMap((memory) => [alloc(0, 0, 0, memory), alloc(1, 0, 1, memory)]),
       alloc(0, 0, 1, NOTHING),
+      batch(0, [0, 1, 0], ONE_FRAME),
+      batch(1, [1, 1, 0], PLENTY),
       alloc(1, 2, 1, NOTHING),
       alloc(0, 2, 0, NOTHING),
       (s: SlotScene) => s.has(runs[0]) && s.free(1, runs[0]),
@@ -125,6 +134,8 @@ describe('slot allocation, exhaustively', () => {
         alloc(1, 0, 1, memory),
         alloc(0, 2, 1, memory),
       ]),
+      batch(0, [0, 0], PLENTY),
+      batch(1, [1, 0], ONE_FRAME),
       (s: SlotScene) => s.markBad(1 as SlotIndex),
       free(1, 0),
       free(0, -1),

@@ -15,8 +15,9 @@ import { NOTHING, PLENTY, SlotScene, type TableMemory } from '../testing/slot-sc
 import { locked } from '../testing/test-instance.ts';
 import { releaseThreadClusterLocked } from './cluster.ts';
 import { allocRunLocked, allocSlotLocked } from './slot-alloc.ts';
-import { freeSlotLocked, markBadLocked } from './slot-free.ts';
+import { freeRowLocked, freeSlotLocked, markBadLocked } from './slot-free.ts';
 import { MIXED, ownerCode, slotGroupLocked } from './slot-group.ts';
+import { allocInRowLocked, endSlotRowLocked } from './slot-row.ts';
 import { SLOT_BAD, SLOT_EMPTY, slotWord } from './slot-word.ts';
 import { checkSwapTable, SLOTS_STATIC_BYTES, slotsBytes } from './swap-check.ts';
 import { descriptorAt, INDEX_MASK, NO_SLOT, peekSlot } from './swap-table.ts';
@@ -25,6 +26,7 @@ const MEMORY: readonly TableMemory[] = [PLENTY, NOTHING, { frames: 1, parts: fal
 
 type Step =
   | readonly [name: 'alloc', thread: number, order: number, group: number, memory: number, times: number]
+  | readonly [name: 'batch', thread: number, groups: readonly number[], wanted: number, memory: number]
   | readonly [name: 'free' | 'freeRow', thread: number, from: number, times: number, stride: number]
   | readonly [name: 'bad', slot: number, memory: number]
   | readonly [name: 'limit', group: number, slots: number]
@@ -44,6 +46,19 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       group,
       memory,
       fc.integer({ min: 1, max: 300 }),
+    ),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.tuple(
+      fc.constant('batch' as const),
+      thread,
+      // Runs of one group, as they come from its lists.
+      fc
+        .array(fc.tuple(group, fc.integer({ min: 1, max: 40 })), { minLength: 1, maxLength: 4 })
+        .map((runs) => runs.flatMap(([of, length]) => new Array<number>(length).fill(of))),
+      fc.integer({ min: 1, max: 200 }),
+      memory,
     ),
   },
   {
@@ -68,6 +83,9 @@ function apply(scene: SlotScene, step: Step): void {
       for (let i = 0; i < step[5] >> step[2] || i === 0; i++) {
         if (scene.alloc(step[1], step[2], step[3], MEMORY[step[4]]) === NO_SLOT) break;
       }
+      break;
+    case 'batch':
+      scene.allocBatch(step[1], step[2], Math.max(step[2].length, step[3]), MEMORY[step[4]]);
       break;
     case 'free':
     case 'freeRow': {
@@ -183,6 +201,53 @@ describe('slot allocation', () => {
     scene.check();
     assert.equal(words[L.CLUSTER_ROOTS_AT + 1], 0, 'it went with its last cluster');
     scene.finish();
+  });
+
+  it('a batch takes slots in order, and what is set apart beyond it comes back', () => {
+    const scene = new SlotScene(1);
+    const { node } = scene;
+    const groupPages = (group: number) => node.home[groupAt(group) + L.G_SWAP_PAGES];
+    const [first] = scene.allocBatch(0, [1], 32);
+    assert.deepEqual(scene.allocBatch(0, [1, 1, 1], 32), [first + 1, first + 2, first + 3]);
+    scene.check();
+    scene.free(0, (first + 2) as SlotIndex);
+    assert.equal(scene.alloc(0, 0, 1), first + 4, 'the hint is behind the last one taken');
+    locked(node, () => {
+      allocInRowLocked(node, slotWord(SLOT_EMPTY, 1), 1, 8);
+      assert.deepEqual([node.slotRow.left, groupPages(1), node.words[L.H_SLOTS_USED]], [7, 12, 12]);
+      allocInRowLocked(node, slotWord(SLOT_EMPTY, 1), 2, 7);
+      assert.deepEqual([node.slotRow.left, groupPages(1), groupPages(2)], [0, 5, 1], 'another group ends the row');
+      endSlotRowLocked(node);
+    });
+    checkSwapTable(node);
+    assert.equal(node.words[L.H_SLOTS_USED], 6);
+  });
+
+  it('no row is set apart of what somebody may be short of', () => {
+    const scene = new SlotScene(1);
+    scene.limit(1, 5);
+    assert.equal(scene.allocBatch(0, new Array(9).fill(1), 32).length, 5, 'the limit of the group is exact');
+    scene.check();
+    scene.slotsMax = 12;
+    assert.equal(scene.allocBatch(0, new Array(9).fill(2), 32).length, 7, 'and so is SLOTS_MAX');
+    scene.check();
+    scene.slotsMax = 10_000;
+    const rest = scene.allocBatch(0, new Array(L.CLUSTER_SLOTS).fill(2), L.CLUSTER_SLOTS);
+    assert.equal(rest.length, L.CLUSTER_SLOTS, 'from one cluster to the next');
+    assert.equal(rest[L.CLUSTER_SLOTS - 1] >>> 9, (rest[0] >>> 9) + 1);
+    scene.finish();
+  });
+
+  it('a row that goes is of one cluster, and of slots in use', () => {
+    const scene = new SlotScene(1);
+    const { node } = scene;
+    const slots = Int32Array.from(scene.allocBatch(0, new Array(L.CLUSTER_SLOTS + 2).fill(0), 2 * L.CLUSTER_SLOTS));
+    const far = Int32Array.of(slots[3], slots[L.CLUSTER_SLOTS + 1]);
+    node.lock();
+    assert.throws(() => freeRowLocked(node, far, 2), /row of one cluster/);
+    assert.throws(() => freeRowLocked(node, Int32Array.of(slots[5], slots[5]), 2), /freed twice/);
+    assert.throws(() => freeRowLocked(node, slots, 0), /slots of a row/);
+    node.unlock();
   });
 
   it('asks for no run that is none', () => {

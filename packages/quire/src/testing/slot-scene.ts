@@ -14,6 +14,7 @@ import { CLUSTER_ORDERS, clusterOrder, clusterState, STATE_CURRENT, STATE_FREE }
 import { allocRunLocked, allocSlotLocked } from '../swap/slot-alloc.ts';
 import { freeRowLocked, freeSlotLocked, markBadLocked } from '../swap/slot-free.ts';
 import { MIXED, NOBODYS, ownerCode } from '../swap/slot-group.ts';
+import { allocInRowLocked, endSlotRowLocked } from '../swap/slot-row.ts';
 import { SLOT_BAD, SLOT_EMPTY, SLOT_FRAME, SLOT_FREE, slotWord } from '../swap/slot-word.ts';
 import { checkSwapTable } from '../swap/swap-check.ts';
 import { D_TABLE, descriptorAt, NO_SLOT, peekSlot } from '../swap/swap-table.ts';
@@ -85,6 +86,34 @@ export class SlotScene {
       this.held.push(slot);
     }
     return base;
+  }
+
+  /**
+   * Slots one by one under one hold of the lock, as reclaim takes them for the pages of a batch, each for its group; `wanted`
+   * beyond them are set apart and come back. Throws when an outcome is not what the oracle says.
+   */
+  allocBatch(thread: number, groups: readonly number[], wanted: number, memory: TableMemory = PLENTY): SlotIndex[] {
+    const node = this.views[thread];
+    const word = slotWord(SLOT_EMPTY, 1);
+    const taken: SlotIndex[] = [];
+    this.with(memory, () =>
+      locked(node, () => {
+        for (const [i, group] of groups.entries()) {
+          // What is left of it by now: parts that are hidden are not in the lists either.
+          const must = this.canAlloc(thread, 0, group, { frames: node.words[L.H_FREE_FRAMES], parts: true });
+          const slot = allocInRowLocked(node, word, group, wanted - i);
+          assert.equal(slot !== NO_SLOT, must, `a slot of a batch for group ${group} by thread ${thread}`);
+          if (slot === NO_SLOT) continue;
+          assert.ok(!this.has(slot) && !this.bad.has(slot), 'a slot is given out once');
+          assert.equal(peekSlot(node, slot), word);
+          this.owners[slot] = group + 1;
+          this.held.push(slot);
+          taken.push(slot);
+        }
+        endSlotRowLocked(node);
+      }),
+    );
+    return taken;
   }
 
   has(slot: SlotIndex): boolean {

@@ -215,3 +215,89 @@ const SLOT = 7;
     checkBroken(model({ ...real, checksWordAgain: false }, publisher), 'another page');
   });
 }
+
+/* Rows of two slots with a sequence word each: freeRowLocked with dropRowLocked, and a row set apart by beginLocked (swap/slot-row.ts). */
+{
+  const SLOTS = [0, 1];
+  const ENTRIES = 1;
+  const SEQUENCES = 3;
+  const WORDS = 5;
+  const PLACES = 7;
+
+  interface Variant {
+    /** freeRowLocked moves the sequence of each slot, or of the last alone. */
+    readonly moves: 'each' | 'the last';
+    /** dropRowLocked gives storage back when the sequences have moved, or slot by slot as the words change. */
+    readonly givesBack: 'at the end' | 'with the word';
+    /** beginLocked moves the sequence of each slot it sets apart. */
+    readonly setsApart: 'each' | 'the first' | 'when it ends';
+  }
+
+  function* reader(i: number, out: Results): Steps {
+    if ((yield* load(ENTRIES + i)) !== SLOT) return;
+    const sequence = yield* load(SEQUENCES + i);
+    if ((yield* load(ENTRIES + i)) !== SLOT) return;
+    const word = yield* load(WORDS + i);
+    if (word === 0) return;
+    const value = yield* load(word);
+    if ((yield* load(SEQUENCES + i)) === sequence) out['value'] = value;
+  }
+
+  /** unmapRowLocked; what was behind the slots belongs to others in the same hold. */
+  function* discarder(variant: Variant): Steps {
+    yield* lock(LOCK);
+    for (const i of SLOTS) yield* store(ENTRIES + i, 0);
+    for (const i of SLOTS) {
+      yield* store(WORDS + i, 0);
+      if (variant.givesBack === 'with the word') yield* store(PLACES + i, OTHER);
+    }
+    for (const i of SLOTS) if (variant.moves === 'each' || i === 1) yield* add(SEQUENCES + i, 1);
+    for (const i of SLOTS) yield* store(PLACES + i, OTHER);
+    yield* unlock(LOCK);
+  }
+
+  /** Both pages are mapped while their entries name the slots to the last; then allocInRowLocked hands the slots out for others. */
+  function* taker(variant: Variant): Steps {
+    yield* lock(LOCK);
+    for (const i of SLOTS) {
+      yield* store(WORDS + i, 0);
+      yield* add(SEQUENCES + i, 1);
+      yield* store(ENTRIES + i, 0);
+    }
+    yield* unlock(LOCK);
+    yield* lock(LOCK);
+    const early = variant.setsApart === 'each' ? SLOTS : variant.setsApart === 'the first' ? [0] : [];
+    for (const i of early) yield* add(SEQUENCES + i, 1);
+    for (const i of SLOTS) {
+      yield* store(PLACES + i, OTHER);
+      yield* store(WORDS + i, PLACES + i);
+    }
+    if (variant.setsApart === 'when it ends') for (const i of SLOTS) yield* add(SEQUENCES + i, 1);
+    yield* unlock(LOCK);
+  }
+
+  const model = (variant: Variant, i: number, writer: (variant: Variant) => Steps): Model => ({
+    memory: [0, SLOT, SLOT, 0, 0, PLACES, PLACES + 1, OLD, OLD],
+    actors: [(out) => reader(i, out), () => writer(variant)],
+    outcome: (_memory, out) =>
+      out['value'] === undefined ? 'tried again' : out['value'] === OLD ? 'this page' : 'another page',
+  });
+  const real: Variant = { moves: 'each', givesBack: 'at the end', setsApart: 'each' };
+
+  test('slots that go or come in a row: a reader of each has its page or tries again', () => {
+    for (const i of SLOTS) {
+      checkOutcomes(model(real, i, discarder), ['this page', 'tried again']);
+      checkOutcomes(model(real, i, taker), ['this page', 'tried again']);
+    }
+  });
+
+  test('broken: one sequence moves for a row, or storage goes before the sequences have moved', () => {
+    checkBroken(model({ ...real, moves: 'the last' }, 0, discarder), 'another page');
+    checkBroken(model({ ...real, givesBack: 'with the word' }, 0, discarder), 'another page');
+  });
+
+  test('broken: a row is set apart with the first sequence alone, or they move when its words are stored', () => {
+    checkBroken(model({ ...real, setsApart: 'the first' }, 1, taker), 'another page');
+    checkBroken(model({ ...real, setsApart: 'when it ends' }, 0, taker), 'another page');
+  });
+}

@@ -89,6 +89,7 @@ function leaveSlot(home: Int32Array, index: number): void {
   const at = slotBase(index);
   Atomics.store(home, at + L.T_TASK, 0);
   Atomics.store(home, at + L.T_WORKER, 0);
+  Atomics.store(home, at + L.T_DETACHING, 0); // it may have died in a discard
   Atomics.store(home, at + L.T_OWNER, 0);
 }
 

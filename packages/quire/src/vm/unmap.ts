@@ -19,7 +19,7 @@ import {
 } from '../page-table/page-table.ts';
 import { freeLeafIfEmptyLocked, removeFolioLocked } from '../reclaim/folio.ts';
 import { lruRemoveLocked } from '../reclaim/lru.ts';
-import { detachLeaf, wakeForDetached } from '../swap/detached-leaves.ts';
+import { detachLeaf, endDetaching } from '../swap/detached-leaves.ts';
 import { createUnmapResult, UNMAP_BATCH, unmapBatchLocked } from '../swap/unmap-pages.ts';
 import type { Memory } from './memory.ts';
 
@@ -42,7 +42,7 @@ export function discardRange(memory: Memory, region: number, first: number, last
     discardInChunk(node, region, local, start, end);
     chunk++;
   }
-  wakeForDetached(memory.nodes);
+  endDetaching(memory.nodes);
 }
 
 /** The next chunk of any node that has a leaf, at most the end. */
@@ -144,6 +144,6 @@ export function destroyRegion(memory: Memory, region: number, chunks: number): b
     freeDirectoriesLocked(node, region);
     node.unlock();
   }
-  wakeForDetached(memory.nodes);
+  endDetaching(memory.nodes);
   return isGone;
 }
