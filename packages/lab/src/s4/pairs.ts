@@ -5,7 +5,7 @@
 import type { Run } from '../benchmark.ts';
 import { PAGE_BYTES } from '../corpus.ts';
 import type { Results } from '../report.ts';
-import { medianInterval } from '../stats.ts';
+import { medianInterval, spreadOf } from '../stats.ts';
 import { type QuireRound, QuireUsemem, type Stats } from '../usemem/quire-usemem.ts';
 
 /** One number of threads. */
@@ -13,6 +13,9 @@ export interface PairSizes {
   readonly budgetBytes: number;
   readonly pages: number;
   readonly threads: number;
+  /** Pairs of processes, one after the other. */
+  readonly crews: number;
+  /** Pairs of rounds of each. */
   readonly pairs: number;
   /** Behind the names of the rows and ratios. */
   readonly suffix: string;
@@ -21,7 +24,7 @@ export interface PairSizes {
 export const VIRTUAL = 'quire';
 export const DIRECT = 'quire_direct';
 /** Rounds before the timed ones, beyond the verified one: V8 has compiled everything by then. */
-const WARM_ROUNDS = 2;
+const WARM_ROUNDS = 4;
 
 interface Mode {
   readonly name: string;
@@ -31,60 +34,98 @@ interface Mode {
   before: Stats;
 }
 
+/** What two processes have measured, one of each mode. */
+type Crew = readonly [virtual: Mode, direct: Mode];
+
+/**
+ * A process keeps what it began with: where its memory lies, and what V8 made of the code. That moves all its rounds together by
+ * some 5 %, either mode against itself too. So the ratios are of crews, not of pairs: the median of a crew's pairs is one
+ * sample, and the interval is that of as many samples as there were crews.
+ */
 export async function measurePairs(sizes: PairSizes, run: Run, results: Results): Promise<void> {
-  const modes: Mode[] = [];
-  try {
-    for (const [name, virtual] of [
-      [VIRTUAL, true],
-      [DIRECT, false],
-    ] as const) {
-      modes.push(await startMode(name, virtual, sizes));
-    }
-    for (let pair = 1; pair <= sizes.pairs; pair += 1) {
-      if (pair > 2 && !run.hasTime()) break;
-      // Who goes first alternates: what the first leaves behind (caches, clock) then meets both alike.
-      for (const mode of pair % 2 === 0 ? [...modes].reverse() : modes) mode.rounds.push(await mode.usemem.round());
-      run.progress(`pair ${pair}/${sizes.pairs}: ${modes.map(lineOf(sizes)).join('; ')}`);
-    }
-    for (const { usemem } of modes) await usemem.end();
-  } finally {
-    for (const { usemem } of modes) await usemem.kill();
+  const crews: Crew[] = [];
+  for (let crew = 1; crew <= sizes.crews; crew += 1) {
+    if (crew > 2 && !run.hasTime()) break;
+    crews.push(await measureCrew(sizes, crew));
+    const modes = crews[crews.length - 1].map(lineOf(sizes)).join('; ');
+    run.progress(`crew ${crew}/${sizes.crews}, ${sizes.pairs} pairs, the last: ${modes}`);
   }
-  report(modes, sizes, results);
+  report(crews, sizes, results);
 }
 
-async function startMode(name: string, virtual: boolean, sizes: PairSizes): Promise<Mode> {
+async function measureCrew(sizes: PairSizes, crew: number): Promise<Crew> {
+  const started: Mode[] = [];
+  try {
+    // Who is first alternates, in starting and in each pair: what the first leaves behind (caches, clock) then meets both alike.
+    const names = crew % 2 === 0 ? [DIRECT, VIRTUAL] : [VIRTUAL, DIRECT];
+    for (const name of names) started.push(await startMode(name, sizes));
+    for (let pair = 1; pair <= sizes.pairs; pair += 1) {
+      for (const mode of pair % 2 === 0 ? [...started].reverse() : started) {
+        mode.rounds.push(await mode.usemem.round());
+      }
+    }
+    for (const { usemem } of started) await usemem.end();
+  } finally {
+    for (const { usemem } of started) await usemem.kill();
+  }
+  return crew % 2 === 0 ? [started[1], started[0]] : [started[0], started[1]];
+}
+
+async function startMode(name: string, sizes: PairSizes): Promise<Mode> {
   const swap = [{ tier: 'compressed', codec: 'lz4' }];
-  const open = { budget: sizes.budgetBytes, swap, threads: 'auto', virtual } as const;
+  const open = { budget: sizes.budgetBytes, swap, threads: 'auto', virtual: name === VIRTUAL } as const;
   const usemem = await QuireUsemem.start(name, { open, pages: sizes.pages, threads: sizes.threads });
   let before: Stats = {};
   for (let round = 0; round < WARM_ROUNDS; round += 1) before = (await usemem.round()).freed;
   return { name, usemem, rounds: [], before };
 }
 
-function report(modes: readonly Mode[], sizes: PairSizes, results: Results): void {
+function report(crews: readonly Crew[], sizes: PairSizes, results: Results): void {
   const { suffix } = sizes;
-  for (const { name, rounds } of modes) {
+  for (const [mode, name] of [VIRTUAL, DIRECT].entries()) {
+    const rounds = crews.flatMap((crew) => crew[mode].rounds);
     const free = rounds.map(({ freeUs }) => freeUs);
     results.measured(name, `usemem_throughput${suffix}`, 'MB/s', rounds.map(megabytesPerSecond(sizes)));
     results.measured(name, `usemem_free${suffix}`, 'µs', free);
     const done = rounds.map(({ freeDoneUs }) => freeDoneUs);
     results.measured(name, `usemem_free_done${suffix}`, 'µs', done);
   }
-  for (const mode of modes) results.facts(mode.name, `reclaim${suffix}`, reclaimOf(mode));
-  const [virtual, direct] = modes.map(({ rounds }) => rounds);
-  const throughput = virtual.map((round, pair) => direct[pair].writeUs / round.writeUs);
-  results.ratio(`virtual_throughput${suffix}`, medianInterval(throughput), { atLeast: 0.99 });
-  const free = virtual.map((round, pair) => round.freeUs / direct[pair].freeUs);
-  results.ratio(`virtual_free${suffix}`, medianInterval(free), { atMost: 1.01 });
+  for (const [mode, name] of [VIRTUAL, DIRECT].entries()) {
+    const modes = crews.map((crew) => crew[mode]);
+    results.facts(name, `reclaim${suffix}`, reclaimOf(modes));
+  }
+  const ratio = (of: (virtual: QuireRound, direct: QuireRound) => number) => medianInterval(crews.map(perCrew(of)));
+  results.ratio(
+    `virtual_throughput${suffix}`,
+    ratio((virtual, direct) => direct.writeUs / virtual.writeUs),
+    {
+      atLeast: 0.99,
+    },
+  );
+  results.ratio(
+    `virtual_free${suffix}`,
+    ratio((virtual, direct) => virtual.freeUs / direct.freeUs),
+    { atMost: 1.01 },
+  );
   // All of the work, the part that the call leaves to kswapd too.
-  const done = virtual.map((round, pair) => round.freeDoneUs / direct[pair].freeDoneUs);
-  results.ratio(`virtual_free_done${suffix}`, medianInterval(done));
+  results.ratio(
+    `virtual_free_done${suffix}`,
+    ratio((virtual, direct) => virtual.freeDoneUs / direct.freeDoneUs),
+  );
   // What the processors spent: on a machine with other guests these spread less than times do.
-  const cpuWrite = virtual.map((round, pair) => round.writeCpuUs / direct[pair].writeCpuUs);
-  results.ratio(`virtual_cpu_of_write${suffix}`, medianInterval(cpuWrite));
-  const cpuFree = virtual.map((round, pair) => round.freeCpuUs / direct[pair].freeCpuUs);
-  results.ratio(`virtual_cpu_of_free${suffix}`, medianInterval(cpuFree));
+  results.ratio(
+    `virtual_cpu_of_write${suffix}`,
+    ratio((virtual, direct) => virtual.writeCpuUs / direct.writeCpuUs),
+  );
+  results.ratio(
+    `virtual_cpu_of_free${suffix}`,
+    ratio((virtual, direct) => virtual.freeCpuUs / direct.freeCpuUs),
+  );
+}
+
+/** The median over the pairs of a crew. */
+function perCrew(of: (virtual: QuireRound, direct: QuireRound) => number): (crew: Crew) => number {
+  return ([virtual, direct]) => spreadOf(virtual.rounds.map((round, pair) => of(round, direct.rounds[pair]))).median;
 }
 
 function megabytesPerSecond(sizes: PairSizes): (round: QuireRound) => number {
@@ -92,9 +133,12 @@ function megabytesPerSecond(sizes: PairSizes): (round: QuireRound) => number {
 }
 
 /** What was reclaimed in the timed rounds, and by whom. */
-function reclaimOf({ rounds, before }: Mode): Record<string, number> {
-  const after = rounds[rounds.length - 1].freed;
-  const grown = (name: string) => (after[name] - before[name]) / rounds.length;
+function reclaimOf(modes: readonly Mode[]): Record<string, number> {
+  const grown = (name: string) => {
+    let sum = 0;
+    for (const { rounds, before } of modes) sum += rounds[rounds.length - 1].freed[name] - before[name];
+    return sum / modes.reduce((count, { rounds }) => count + rounds.length, 0);
+  };
   const kswapd = grown('pgsteal_kswapd');
   const direct = grown('pgsteal_direct');
   return {

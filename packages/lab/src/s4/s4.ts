@@ -12,9 +12,10 @@ import { measureSwapoff } from './swapoff-rows.ts';
 
 const BUDGET = 64 * 2 ** 20;
 const BUDGET_QUICK = 32 * 2 ** 20;
-/** The interval of 40 pairs is from the 14th to the 27th of them. */
-const PAIRS = 40;
-const PAIRS_QUICK = 10;
+/** Pairs of processes: the interval of 12 of them is from the 3rd to the 10th. */
+const CREWS = 12;
+const CREWS_QUICK = 4;
+const PAIRS = 4;
 const SWAPOFF = 2 ** 30;
 const SWAPOFF_QUICK = 2 ** 26;
 
@@ -28,11 +29,11 @@ async function runS4(run: Run): Promise<Outcome> {
   const results = new Results();
   const budgetBytes = run.quick ? BUDGET_QUICK : BUDGET;
   const threads = Math.max(2, availableParallelism());
-  const pairs = run.quick ? PAIRS_QUICK : PAIRS;
+  const crews = run.quick ? CREWS_QUICK : CREWS;
   results.facts('all', 'usemem', { dataMib: mib(2 * budgetBytes), budgetMib: mib(budgetBytes), threads });
   await measureTableLoads(results);
   const pages = (2 * budgetBytes) / PAGE_BYTES;
-  const sizes: PairSizes = { budgetBytes, pages, threads, pairs, suffix: '' };
+  const sizes: PairSizes = { budgetBytes, pages, threads, crews, pairs: PAIRS, suffix: '' };
   await measurePairs(sizes, run, results);
   // One thread waits for nobody's lock: its ratios spread less.
   await measurePairs({ ...sizes, threads: 1, suffix: '_1_thread' }, run, results);

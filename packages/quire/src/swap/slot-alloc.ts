@@ -17,6 +17,8 @@
  *
  * Charging and finding are one step: the charge comes first and is all there is to undo.
  *
+ * Reclaim takes single slots a row at a time (swap/slot-row.ts), where steps 2 to 5 and the limits need not be asked.
+ *
  * Node lock held throughout. Only swap-out (GFP_MEMALLOC) gives copies up; copies ahead of need do without.
  */
 import * as L from '../arena/layout.ts';

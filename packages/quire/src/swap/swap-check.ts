@@ -44,6 +44,7 @@ export function slotsBytes(node: Node): number {
 /** Counts every cluster, list and group. Returns the slots in use of each group. */
 export function checkSwapTable(node: Node): Int32Array {
   const { words } = node;
+  assert(node.slotRow.left === 0, 'a row ends in the hold that began it', node.slotRow.left);
   const currents = currentClusters(node);
   const groups = new Int32Array(L.GROUPS_MAX);
   let used = 0;

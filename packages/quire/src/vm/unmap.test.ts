@@ -9,8 +9,16 @@ import { CHUNK_BYTES, CHUNK_PAGES, MIB, PAGE_BYTES, type Pfn } from '../base/uni
 import { Kswapd } from '../daemons/kswapd.ts';
 import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import { groupAt } from '../reclaim/group.ts';
-import { detachedLeaves, freeDetached, freeDetachedSome, hasDetached } from '../swap/detached-leaves.ts';
+import {
+  detachedLeaves,
+  detachLeaf,
+  endDetaching,
+  freeDetached,
+  freeDetachedSome,
+  hasDetached,
+} from '../swap/detached-leaves.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
+import { ROUND_GAINED } from '../swap/reclaim-loop.ts';
 import { claimLocked, publishSameLocked } from '../swap/swap-out.ts';
 import { makePage } from '../testing/page-data.ts';
 import { createTestInstance, locked, type TestInstance, type TestShape } from '../testing/test-instance.ts';
@@ -331,6 +339,42 @@ describe('nobody fails for what waits', () => {
     }
     const held = Array.from({ length: L.GROUPS_MAX - 1 }, (_, i) => openGroup(instance.memory, `held ${i}`));
     for (const group of held) closeGroup(instance.memory, group);
+  });
+});
+
+describe('kswapd', () => {
+  /** Another thread that has detached both chunks of the space, and is not done. */
+  function inDiscard(space: RegionSpace): TestInstance['nodes'] {
+    const { nodes } = instance.join();
+    for (const chunk of [0, 1]) assert.ok(detachLeaf(nodes[0], space.region, chunk));
+    return nodes;
+  }
+
+  it('leaves what waits to a thread that is at it, and is woken at its end', () => {
+    const space = start();
+    write(space, 0, 2 * CHUNK_PAGES);
+    const kswapd = new Kswapd(instance.memory.reclaimers[0]);
+    const nodes = inDiscard(space);
+    assert.ok(!kswapd.step() && gauge(L.H_DETACHED) === 2);
+    assert.equal(instance.memory.reclaimers[0].directRound(), ROUND_GAINED, 'reclaim takes what it needs');
+    assert.equal(gauge(L.H_DETACHED), 1);
+    const events = gauge(L.H_EVENTS);
+    endDetaching(nodes);
+    assert.equal(gauge(L.H_EVENTS), events + 1);
+    endDetaching(nodes);
+    assert.equal(gauge(L.H_EVENTS), events + 1, 'once');
+    assert.ok(kswapd.step());
+  });
+
+  it('goes on when a thread that died in a discard is buried', () => {
+    const space = start();
+    write(space, 0, 2 * CHUNK_PAGES);
+    const kswapd = new Kswapd(instance.memory.reclaimers[0]);
+    const [dead] = inDiscard(space);
+    assert.ok(!kswapd.step());
+    assert.ok(buryThread(instance.nodes, dead.threadIndex));
+    assert.ok(kswapd.step());
+    freeDetached(instance.nodes);
   });
 });
 
