@@ -54,6 +54,10 @@ export function crc32cInit(table: usize): void {
 
 /** A double, because the result is unsigned and wasm's i32 reaches JavaScript signed. */
 export function crc32c(seed: u32, src: usize, length: u32, table: usize, scratch: usize): f64 {
+  return <f64>remainder(seed, src, length, table, scratch);
+}
+
+export function remainder(seed: u32, src: usize, length: u32, table: usize, scratch: usize): u32 {
   let crc = ~seed;
   while (length >= LONG_MIN) {
     const piece = min(length, LONG_MAX) & ~15;
@@ -69,7 +73,7 @@ export function crc32c(seed: u32, src: usize, length: u32, table: usize, scratch
     crc = (crc >> 8) ^ load<u32>(table + (((crc ^ load<u8>(src++)) & 255) << 2));
     length--;
   }
-  return <f64>~crc;
+  return ~crc;
 }
 
 /** `length` is a multiple of 16 between LONG_MIN and LONG_MAX. The remainder so far is added to the first bytes. */

@@ -4,7 +4,8 @@
  */
 export { compress } from './lz4-compress';
 export { decompress, decompressPartial } from './lz4-decompress';
-export { readPage } from './read-page';
+export { readPage, readParts } from './read-page';
+export { copyParts } from './file-parts';
 export { isSameFilled } from './same-filled';
 export { copy } from './copy';
 export { fill } from './fill';

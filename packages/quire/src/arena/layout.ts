@@ -289,6 +289,8 @@ export const AREA_STAGING_BYTES = 60 * 1024;
 export const AREA_COUNTERS = 124 * 1024;
 /** What the kernel `readPage` knows of the node: one word a field of `ReadBlock` (assembly/read-page.ts). */
 export const AREA_READ_BLOCK = AREA_COUNTERS + 1024;
+/** The last of them are what the kernel found (vm/page-read.ts). */
+export const READ_BLOCK_WORDS = 20;
 /** What the thread has pinned (arena/pin-note.ts): frames, at places by their numbers, and runs of frames (first, count). */
 export const AREA_PINS = AREA_COUNTERS + 2048;
 export const PIN_NOTES = 256;
@@ -467,7 +469,7 @@ assert(AREA_SCRATCH + SCRATCH_PAGES * PAGE_BYTES <= AREA_GATHER, 'thread area sc
 assert(AREA_GATHER + UNIT_BYTES <= AREA_STAGING && UNIT_BYTES <= AREA_STAGING_BYTES, 'thread area units');
 assert(
   AREA_STAGING + AREA_STAGING_BYTES <= AREA_COUNTERS &&
-    AREA_READ_BLOCK + 64 <= AREA_PINS &&
+    AREA_READ_BLOCK + READ_BLOCK_WORDS * 4 <= AREA_PINS &&
     AREA_USES + REGIONS_MAX <= PAGE_BYTES << AREA_ORDER,
   'thread area',
 );

@@ -28,9 +28,44 @@ export interface Kernel {
   /**
    * Reads bytes `from` to `end` of a page in the usual cases, with no lock: the protocol is in assembly/read-page.ts, what
    * it needs to know of the node in the words at `block` (vm/page-read.ts). `entryAt` is the byte of the page-table
-   * entry, which may be any word of a leaf that is gone. Returns how: 0 not, 1 from its frame, 2 in passing.
+   * entry, which may be any word of a leaf that is gone; the leaf was found under `generation`, which is at byte
+   * `generationAt` (0: somewhere else). Returns how: 0 not, 1 from a frame, 2 in passing, 3 not yet: it is on file.
    */
-  readPage(block: number, entryAt: number, from: number, end: number, bucket: number): number;
+  readPage(
+    block: number,
+    generationAt: number,
+    generation: number,
+    entryAt: number,
+    from: number,
+    end: number,
+    bucket: number,
+  ): number;
+  /**
+   * After a `readPage` that returned 3, with the same bytes and generation: the parts of the raw page that have them lie at
+   * `parts`. Copies the bytes to `target` and returns 1, or 0 when they are damaged or not the page's any more.
+   */
+  readParts(
+    block: number,
+    generationAt: number,
+    generation: number,
+    parts: number,
+    from: number,
+    end: number,
+    target: number,
+  ): number;
+  /**
+   * Bytes `from` to `end` of the slot's raw page out of those of its parts that have them (swap/file-object.ts), which lie at
+   * `parts`, to `target`. Returns 1, or 0 with nothing copied when one is damaged. `table`, `scratch`: as for `crc32c`.
+   */
+  copyParts(
+    slot: number,
+    parts: number,
+    from: number,
+    end: number,
+    target: number,
+    table: number,
+    scratch: number,
+  ): number;
   /**
    * The 32-bit word that fills `[src, src + length)` (length a multiple of 16), as an unsigned number; -1 when there is
    * none.

@@ -24,6 +24,8 @@ export function instantiateKernel(module: WebAssembly.Module, memory: WebAssembl
     decompress: exports.decompress,
     decompressPartial: exports.decompressPartial,
     readPage: exports.readPage,
+    readParts: exports.readParts,
+    copyParts: exports.copyParts,
     isSameFilled: exports.isSameFilled,
     copy: exports.copy,
     fill: exports.fill,

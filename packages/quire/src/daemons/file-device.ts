@@ -33,10 +33,12 @@ export class FileDevice implements Device {
     const device = Math.floor(offset / DEVICE_BYTES);
     const fd = takeDescriptor(this.home, device);
     if (fd < 0) return 0;
+    // A remainder of doubles is a call of the C library.
+    const position = offset - device * DEVICE_BYTES;
     try {
       let got = 0;
       while (got < length) {
-        const n = readSync(fd, target, start + got, length - got, (offset % DEVICE_BYTES) + got);
+        const n = readSync(fd, target, start + got, length - got, position + got);
         if (n === 0) break; // end of the file
         got += n;
       }

@@ -148,9 +148,13 @@ export function preemptibleKernel(kernel: Kernel): Kernel {
       point();
       return kernel.decompressPartial(src, length, dst, wanted, capacity);
     },
-    readPage: (block, entryAt, from, end, bucket) => {
+    readPage: (block, generationAt, generation, entryAt, from, end, bucket) => {
       point();
-      return kernel.readPage(block, entryAt, from, end, bucket);
+      return kernel.readPage(block, generationAt, generation, entryAt, from, end, bucket);
+    },
+    readParts: (block, generationAt, generation, parts, from, end, target) => {
+      point();
+      return kernel.readParts(block, generationAt, generation, parts, from, end, target);
     },
     isSameFilled: (src, length) => {
       point();

@@ -106,22 +106,29 @@ export function isRawAt(node: Node, byte: number): boolean {
   return node.words[(byte >>> 2) + 1] === rawWord(0);
 }
 
-/** True when parts `first` to `end` − 1 of the slot's raw page, which lie from node byte `byte` on, are undamaged. */
-export function areParts(node: Node, byte: number, slot: number, first: number, end: number): boolean {
-  for (let part = first; part < end; part++) {
-    const at = byte + (part - first) * RAW_PART_STRIDE;
-    const word = at >>> 2;
-    if (node.words[word] !== slot || node.words[word + 1] !== rawWord(part)) return false;
-    if (node.words[word + 3] !== FILE_MAGIC) return false;
-    if (node.words[word + 2] !== checksum(node, at, RAW_PART_BYTES)) return false;
-  }
-  return true;
+/** First byte of the part that has the page's byte `from`, from the object's first on. */
+export function partAt(from: number): number {
+  return Math.floor(from / RAW_PART_BYTES) * RAW_PART_STRIDE;
 }
 
-/** Copies parts `first` to `end` − 1, which lie from node byte `byte` on, to their places in the page at `target`. */
-export function copyParts(node: Node, byte: number, target: number, first: number, end: number): void {
-  for (let part = first; part < end; part++) {
-    const from = byte + (part - first) * RAW_PART_STRIDE + FILE_HEADER_BYTES;
+/** Bytes of the parts that have bytes `from` to `end`. */
+export function partsLength(from: number, end: number): number {
+  return Math.ceil(end / RAW_PART_BYTES) * RAW_PART_STRIDE - partAt(from);
+}
+
+/**
+ * Copies bytes `from` to `end` of the slot's raw page, whose parts lie from node byte `byte` on, to their places in the page at
+ * `target`. False when a part is damaged.
+ */
+export function copyParts(node: Node, byte: number, slot: number, target: number, from: number, end: number): boolean {
+  const to = (target + from) | 0;
+  return node.kernel.copyParts(slot, byte | 0, from, end, to, CRC_TABLE_AT * 4, scratchOf(node)) === 1;
+}
+
+/** Copies all of a raw page whose object, at node byte `byte`, was checked as a whole. */
+export function copyRaw(node: Node, byte: number, target: number): void {
+  for (let part = 0; part < RAW_PARTS; part++) {
+    const from = byte + part * RAW_PART_STRIDE + FILE_HEADER_BYTES;
     node.kernel.copy((target + part * RAW_PART_BYTES) | 0, from | 0, RAW_PART_BYTES);
   }
 }
@@ -152,7 +159,7 @@ export function objectSlot(node: Node, byte: number): SlotIndex {
 /** Decodes at least `wanted` bytes of the page into kernel address `target`. False when the payload is malformed. */
 export function decodeObject(node: Node, byte: number, target: number, wanted: number): boolean {
   if (isRawAt(node, byte)) {
-    copyParts(node, byte, target, 0, RAW_PARTS);
+    copyRaw(node, byte, target);
     return true;
   }
   const payload = (byte + FILE_HEADER_BYTES) | 0;
@@ -165,7 +172,10 @@ function checksum(node: Node, byte: number, length: number): number {
 }
 
 function crc(node: Node, seed: number, byte: number, length: number): number {
-  // Scratch memory is that of the compressor, which runs before or after.
-  const scratch = (node.areaByte + AREA_LZ4_TABLE) | 0;
-  return node.kernel.crc32c(seed, byte | 0, length, CRC_TABLE_AT * 4, scratch) | 0;
+  return node.kernel.crc32c(seed, byte | 0, length, CRC_TABLE_AT * 4, scratchOf(node)) | 0;
+}
+
+/** Scratch memory of the checksum is that of the compressor, which runs before or after. */
+function scratchOf(node: Node): number {
+  return (node.areaByte + AREA_LZ4_TABLE) | 0;
 }

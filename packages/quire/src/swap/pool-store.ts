@@ -7,7 +7,7 @@ import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { NO_PFN, PAGE_SHIFT, type SlotIndex } from '../base/units.ts';
 import { allocLocked } from '../page-alloc/page-allocator.ts';
-import { copyParts, isRawAt, isZstdObject, objectLength, RAW_PARTS } from './file-object.ts';
+import { copyRaw, isRawAt, isZstdObject, objectLength } from './file-object.ts';
 import { FILE_HEADER_BYTES } from './file-segments.ts';
 import * as W from './slot-word.ts';
 import { isPoolOn } from './tiers.ts';
@@ -40,7 +40,7 @@ export function storeInPoolLocked(node: Node, slot: SlotIndex, byte: number, gfp
 function storeRawLocked(node: Node, slot: SlotIndex, byte: number, gfp: number): number {
   const pfn = allocLocked(node, 0, L.MIGRATE_MOVABLE, gfp, KIND_RAW);
   if (pfn === NO_PFN) return 0;
-  copyParts(node, byte, pfn << PAGE_SHIFT, 0, RAW_PARTS);
+  copyRaw(node, byte, pfn << PAGE_SHIFT);
   node.words[node.ownerAt + pfn] = slot;
   node.words[node.slotAt + pfn] = 0;
   node.words[node.touchAt + pfn] = 1;

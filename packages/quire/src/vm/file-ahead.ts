@@ -23,16 +23,14 @@ import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
 import { PAGE_BYTES, UNIT_BYTES } from '../base/units.ts';
 import {
-  areParts,
   copyParts,
   decodeObject,
   FILE_OBJECT_BYTES_MAX,
   granulesFor,
   isObjectOf,
   isRawAt,
-  RAW_PART_BYTES,
-  RAW_PART_STRIDE,
-  RAW_PARTS,
+  partAt,
+  partsLength,
 } from '../swap/file-object.ts';
 import { FILE_GRANULE_BYTES, fileOffset, SEGMENT_GRANULES } from '../swap/file-segments.ts';
 import * as W from '../swap/slot-word.ts';
@@ -62,6 +60,13 @@ export function findAhead(node: Node, slot: number, granule: number, sequence: n
     return byteOf(node, granule);
   }
   return -1;
+}
+
+/** May the slot's object be in the buffer? */
+export function isAhead(node: Node, slot: number): boolean {
+  const { ahead } = node;
+  for (let i = 0; i < ahead.count; i++) if (ahead.slots[i] === slot) return true;
+  return false;
 }
 
 /**
@@ -222,15 +227,11 @@ export function decodeAhead(
   const available = node.ahead.bytes - (byte - aheadByte(node));
   node.ahead.object = byte;
   node.ahead.objectBytes = available;
-  const first = Math.floor(from / RAW_PART_BYTES);
-  const end = Math.ceil(wanted / RAW_PART_BYTES);
-  if (end - first === RAW_PARTS || available < FILE_OBJECT_BYTES_MAX || !isRawAt(node, byte)) {
+  const isAll = partsLength(from, wanted) === partsLength(0, PAGE_BYTES);
+  if (isAll || available < FILE_OBJECT_BYTES_MAX || !isRawAt(node, byte)) {
     return isObjectOf(node, byte, slot, available) && decodeObject(node, byte, target, wanted);
   }
-  const at = byte + first * RAW_PART_STRIDE;
-  if (!areParts(node, at, slot, first, end)) return false;
-  copyParts(node, at, target, first, end);
-  return true;
+  return copyParts(node, byte + partAt(from), slot, target, from, wanted);
 }
 
 /** Reads into the node's memory. The thread waits meanwhile, which counts as pressure. Throws what the device throws. */

@@ -14,19 +14,21 @@ import type { Node } from '../arena/node.ts';
 import type { Device } from '../base/port.ts';
 import { noteReadError } from '../swap/device-errors.ts';
 import {
-  areParts,
   copyParts,
   decodeObject,
   FILE_OBJECT_BYTES_MAX,
   isObjectOf,
   isRawAt,
+  partAt,
+  partsLength,
   RAW_PART_BYTES,
-  RAW_PART_STRIDE,
   storedBytes,
 } from '../swap/file-object.ts';
 import { FILE_HEADER_BYTES, fileOffset } from '../swap/file-segments.ts';
-import { countFileRead, decodeAhead, findAhead, readAhead, waitForDevice } from './file-ahead.ts';
+import { countFileRead, decodeAhead, findAhead, isAhead, readAhead, waitForDevice } from './file-ahead.ts';
+import { FOUND_GRANULE, FOUND_SHADOW, FOUND_SLOT } from './page-read.ts';
 import { lastIo, lastWanted, READ_CORRUPT, READ_IO, READ_OK, READ_WAIT } from './read-outcome.ts';
+import { isTouchFar, noteTouch } from './refault.ts';
 
 /** So many of the last objects raw, and the next is taken for raw. */
 const RAW_SCORE_LIKELY = 2;
@@ -80,19 +82,51 @@ function readParts(
   from: number,
   wanted: number,
 ): boolean {
-  const first = Math.floor(from / RAW_PART_BYTES);
-  const end = Math.ceil(wanted / RAW_PART_BYTES);
-  const length = (end - first) * RAW_PART_STRIDE;
+  return fetchParts(node, device, granule, from, wanted) && copyParts(node, node.ioByte, slot, target, from, wanted);
+}
+
+/** The parts of a raw page that have bytes `from` to `end`, to the thread's I/O buffer. */
+function fetchParts(node: Node, device: Device, granule: number, from: number, end: number): boolean {
+  const length = partsLength(from, end);
   let got = 0;
   try {
-    got = waitForDevice(node, device, fileOffset(node, granule) + first * RAW_PART_STRIDE, node.ioByte, length);
+    got = waitForDevice(node, device, fileOffset(node, granule) + partAt(from), node.ioByte, length);
   } catch {
     return false;
   }
   countFileRead(node, got);
-  if (got < length || !areParts(node, node.ioByte, slot, first, end)) return false;
-  copyParts(node, node.ioByte, target, first, end);
-  return true;
+  return got === length;
+}
+
+/**
+ * Bytes `from` to `end` of a page that the kernel `readPage` has just found on file, to `target` (kernel address), if it is one
+ * to be read where it lies and likely to be raw, and nothing is known of it yet. False: nothing was noted but a wrong guess.
+ * `bucket`, `generationAt` and `generation` as for `readPage`.
+ */
+export function readOnFile(
+  node: Node,
+  device: Device | undefined,
+  generationAt: number,
+  generation: number,
+  from: number,
+  end: number,
+  bucket: number,
+  target: number,
+): boolean {
+  const { ahead, words, readBlock } = node;
+  if (device === undefined || ahead.noWait || ahead.rawScore < RAW_SCORE_LIKELY) return false;
+  if (end - from > PARTS_MAX * RAW_PART_BYTES) return false;
+  const found = readBlock >>> 2;
+  const slot = words[found + FOUND_SLOT];
+  if (ahead.fetched.slot === slot || isAhead(node, slot)) return false;
+  const shadow = words[found + FOUND_SHADOW];
+  if (!isTouchFar(node, bucket, shadow)) return false;
+  const isRead =
+    fetchParts(node, device, words[found + FOUND_GRANULE], from, end) &&
+    node.kernel.readParts(readBlock | 0, generationAt, generation, node.ioByte | 0, from, end, target) === 1;
+  if (isRead) noteTouch(node, slot, bucket, shadow);
+  else ahead.rawScore = RAW_SCORE_LIKELY - 1; // not guessed again at once
+  return isRead;
 }
 
 function readWhole(node: Node, device: Device, slot: number, granule: number, target: number, wanted: number): number {

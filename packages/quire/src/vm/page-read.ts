@@ -1,16 +1,26 @@
 /**
  * The usual reads of a page by one call of the kernel `readPage` (assembly/read-page.ts), which leaves the bytes in memory of
- * this thread. Protocol and outcome are those of `RegionSpace.openRead`, which does the rest.
+ * this thread, or says where on file they are (vm/file-read.ts). Protocol and outcome are those of `RegionSpace.openRead`,
+ * which does the rest.
  */
 import { LOADS_STAY_IN_ORDER } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
+import { assert } from '../base/assert.ts';
 import { PROMOTE_BUCKETS } from '../reclaim/working-set.ts';
 
 /* What `readPage` returns. */
 export const READ_OTHERWISE = 0;
 export const READ_RESIDENT = 1;
 export const READ_TRANSIENT = 2;
+/** Nothing is read yet: the words of the block from FOUND_SLOT on say where the page is. */
+export const READ_ON_FILE = 3;
+
+/* What `readPage` leaves in the block, in words from its start. */
+export const FOUND_SLOT = 16;
+export const FOUND_SEQUENCE = 17;
+export const FOUND_GRANULE = 18;
+export const FOUND_SHADOW = 19;
 
 /** The table of the compressor, which is any bytes between two pages: nothing is compressed before a read is copied out. */
 const AREA_READ = L.AREA_LZ4_TABLE;
@@ -36,8 +46,16 @@ export function writeReadBlock(node: Node): void {
     node.areaByte + AREA_READ,
     PROMOTE_BUCKETS,
     LOADS_STAY_IN_ORDER ? 1 : 0,
+    L.H_STATE * 4,
+    L.CRC_TABLE_AT * 4,
   ];
+  assert(fields.length === FOUND_SLOT, 'fields of the read block', fields.length);
   words.set(fields, node.readBlock / 4);
+}
+
+/** Kernel address of byte `from` of what the next read leaves. */
+export function placeOfRead(node: Node, from: number): number {
+  return (node.areaByte + AREA_READ + from) | 0;
 }
 
 /** The bytes that the last `readPage` of this thread left. Making a view costs more than a kilobyte's copy: they are kept. */

@@ -51,25 +51,35 @@ export function touchSwapped(
 }
 
 function touchOf(node: Node, slot: number, isOnFile: boolean, mayComeIn: boolean): number {
-  const at = shadowByteAt(node, slot);
   const bucket = ageBucket(node);
-  const shadow = node.bytes[at];
+  const shadow = node.bytes[shadowByteAt(node, slot)];
+  noteTouch(node, slot, bucket, shadow);
+  const touch = placeOf(node, bucket, shadow, isOnFile, mayComeIn);
+  if (touch === TOUCH_MEMORY) node.counters[C.workingset_refault_anon]++;
+  return touch;
+}
+
+/** Would a touch, in age bucket `bucket`, of a page on file with this shadow say TOUCH_FAR? Nothing is noted. */
+export function isTouchFar(node: Node, bucket: number, shadow: number): boolean {
+  return placeOf(node, bucket, shadow, true, true) === TOUCH_FAR;
+}
+
+/** What `touchSwapped` leaves behind. */
+export function noteTouch(node: Node, slot: number, bucket: number, shadow: number): void {
   advanceAge(node);
-  node.bytes[at] = shadowOfTouch(bucket, shadow);
+  node.bytes[shadowByteAt(node, slot)] = shadowOfTouch(bucket, shadow);
+}
+
+function placeOf(node: Node, bucket: number, shadow: number, isOnFile: boolean, mayComeIn: boolean): number {
   const isWanted = isRefaultClose(bucket, shadow) && (isOnFile || wasTouchClose(shadow));
-  if (isWanted && mayComeIn && hasFrame(node)) return noteRefault(node);
+  if (isWanted && mayComeIn && hasFrame(node)) return TOUCH_MEMORY;
   if (!isOnFile || !isRefaultWithin(node, bucket, shadow, node.words[L.H_POOL_FRAMES_MAX])) return TOUCH_FAR;
   if (isPoolOn(node.home)) return hasPoolRoom(node) ? TOUCH_POOL : TOUCH_FAR;
-  return mayComeIn && hasFrame(node) ? noteRefault(node) : TOUCH_FAR;
+  return mayComeIn && hasFrame(node) ? TOUCH_MEMORY : TOUCH_FAR;
 }
 
 function hasFrame({ words }: Node): boolean {
   return words[L.H_FREE_FRAMES] > words[L.H_WMARK_MIN];
-}
-
-function noteRefault({ counters }: Node): number {
-  counters[C.workingset_refault_anon]++;
-  return TOUCH_MEMORY;
 }
 
 /**

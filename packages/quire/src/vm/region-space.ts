@@ -30,8 +30,9 @@ import * as W from '../swap/slot-word.ts';
 import { peekSlot, sequenceAt } from '../swap/swap-table.ts';
 import { isReadInSequence, noteRead } from './access.ts';
 import { faultRead, faultWrite, filled, type PageFiller } from './fault.ts';
+import { readOnFile } from './file-read.ts';
 import type { Memory } from './memory.ts';
-import { bytesRead, READ_OTHERWISE, READ_TRANSIENT } from './page-read.ts';
+import { bytesRead, placeOfRead, READ_ON_FILE, READ_OTHERWISE, READ_RESIDENT } from './page-read.ts';
 import type { PageSpace, PageView } from './page-space.ts';
 import { createPageView } from './page-space.ts';
 import { READ_OK, READ_RETRY, readError } from './read-outcome.ts';
@@ -116,24 +117,40 @@ export class RegionSpace implements PageSpace {
 
   /** The usual cases of `readInPage`. False: nothing was done. */
   private readAtOnce(offset: number, inPage: number, length: number, target: Uint8Array, to: number): boolean {
-    this.checkAlive();
+    const isAlone = this.nodeCount === 1;
+    if (this.isClosed) return false;
+    if (!isAlone) this.checkAlive();
     const chunk = Math.floor(offset / CHUNK_BYTES);
     const page = (offset - chunk * CHUNK_BYTES) >>> 12;
-    const n = this.nodeCount === 1 ? 0 : chunk % this.nodeCount;
-    const local = this.nodeCount === 1 ? chunk : Math.floor(chunk / this.nodeCount);
+    const n = isAlone ? 0 : chunk % this.nodeCount;
+    const local = isAlone ? chunk : Math.floor(chunk / this.nodeCount);
     const node = this.nodes[n];
-    const generation = Atomics.load(this.nodes[0].words, this.generationAt);
+    const generation = this.tlbGeneration;
+    // With one node the kernel looks at state and generation.
+    if (!isAlone && !this.isCurrent(generation)) return false;
     const leaf = this.leafOf(node, chunk, local, generation);
     if (leaf === 0) return false;
     const entryAt = leaf + page;
-    const how = node.kernel.readPage(node.readBlock | 0, entryAt << 2, inPage, inPage + length, ageBucket(node));
+    const end = inPage + length;
+    const bucket = ageBucket(node);
+    const generationAt = isAlone ? this.generationAt << 2 : 0;
+    const how = node.kernel.readPage(node.readBlock | 0, generationAt, generation, entryAt << 2, inPage, end, bucket);
+    if (how === READ_OTHERWISE) return false;
+    const isOnFile = how === READ_ON_FILE;
+    const isHere = isOnFile && target.buffer === node.bytes.buffer;
+    if (isOnFile) {
+      if (this.isInOrder(node, n, entryAt)) return false;
+      const place = isHere ? (target.byteOffset + to) | 0 : placeOfRead(node, inPage);
+      const { device } = this.memory;
+      if (!readOnFile(node, device, generationAt, generation, inPage, end, bucket, place)) return false;
+    }
     // After the bytes: an unchanged generation means that the leaf was alive all the while.
-    if (how === READ_OTHERWISE || !this.isCurrent(generation)) return false;
-    if (how === READ_TRANSIENT) {
+    if (!isAlone && !this.isCurrent(generation)) return false;
+    if (how !== READ_RESIDENT) {
       node.counters[C.transient_reads]++;
       this.noteRead(node, n, entryAt);
     }
-    target.set(bytesRead(node, inPage, length), to);
+    if (!isHere) target.set(bytesRead(node, inPage, length), to);
     return true;
   }
 
@@ -378,11 +395,21 @@ export class RegionSpace implements PageSpace {
    * pages behind it are likely to be next.
    */
   private noteRead(node: Node, n: number, pteAt: number): boolean {
-    const distance = n === this.lastNode ? pteAt - this.lastEntry : -1;
-    noteRead(node, this.region, distance);
+    noteRead(node, this.region, this.distanceTo(n, pteAt));
+    const isInOrder = this.isInOrder(node, n, pteAt);
     this.lastEntry = pteAt;
     this.lastNode = n;
+    return isInOrder;
+  }
+
+  private isInOrder(node: Node, n: number, pteAt: number): boolean {
+    const distance = this.distanceTo(n, pteAt);
     return (distance > 0 && distance <= IN_ORDER_MAX) || isReadInSequence(node, this.region);
+  }
+
+  /** From the swapped page that was read last. */
+  private distanceTo(n: number, pteAt: number): number {
+    return n === this.lastNode ? pteAt - this.lastEntry : -1;
   }
 
   /** The owner of this view gives the region up: what uses it afterwards would find another's pages. */
