@@ -192,6 +192,9 @@ export const H_DETACHED_LEFT = words(1);
 export const H_COPY_CREDIT = words(1);
 /** Pins of callers given back, limits changed: a count that wraps, of what may let pages go and shows in no other figure. */
 export const H_EASES = words(1);
+/** Raw pages in the order in which they left memory (swap/raw-list.ts): frames, 0 none. */
+export const H_RAW_OLDEST = words(1);
+export const H_RAW_YOUNGEST = words(1);
 /** Wake words of flusher and kcompactd, as H_KSWAPD_WAKE. Node 0 only: how many threads run the daemon, 0 = nobody. */
 export const H_FLUSHER_WAKE = line();
 export const H_FLUSHERS = words(1);

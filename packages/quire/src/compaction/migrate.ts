@@ -43,6 +43,7 @@ import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import { PAGE_BYTES, type Pfn, type SlotIndex } from '../base/units.ts';
 import { lruBlockOf, lruEndsAt } from '../reclaim/lru.ts';
+import { rawMoveLocked } from '../swap/raw-list.ts';
 import * as W from '../swap/slot-word.ts';
 import { bumpSequenceLocked, setSlotWordLocked, slotWordLocked } from '../swap/swap-table.ts';
 import { moveZsFrameLocked } from './migrate-zspage.ts';
@@ -138,6 +139,7 @@ function moveRawLocked(node: Node, from: Pfn, to: Pfn): void {
   words[node.ownerAt + to] = slot;
   words[node.slotAt + to] = 0;
   words[node.touchAt + to] = words[node.touchAt + from];
+  rawMoveLocked(node, from, to);
   setSlotWordLocked(node, slot, W.slotWord(W.SLOT_RAW, to));
   bumpSequenceLocked(node, slot);
   bumpVersionLocked(node, from);

@@ -2,9 +2,9 @@
  * Demotion: compressed objects and raw pages move to the file tier. No page table is touched: the slot's word is
  * rewritten.
  *
- * A clock hand sweeps the frame table. A zspage or raw page that was used since the last turn (touch) is passed once;
- * the next idle one gives all its objects to the batch, so that whole frames come free and the file is written in
- * runs. Raw pages go in the order of their slots.
+ * A clock hand sweeps the frame table. A zspage that was used since the last turn (touch) is passed once; the next idle one
+ * gives all its objects to the batch, so that whole frames come free and the file is written in runs. For each raw page that
+ * the hand finds, the oldest one goes (swap/raw-list.ts).
  *
  *   1. lock    pick victims, copy their objects into staging, note each slot's word and sequence
  *   2. –       checksum, write (swap/file-writer.ts: lock, reserve room in the log; write)
@@ -22,16 +22,24 @@ import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
 import { C } from '../base/counters.ts';
 import type { Device } from '../base/port.ts';
-import { NO_PFN, PAGE_BYTES, type Pfn, type SlotIndex, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
+import { NO_PFN, PAGE_BYTES, PAGE_SHIFT, type Pfn, type SlotIndex, UNIT_BYTES, UNIT_PAGES } from '../base/units.ts';
 import { decodeBlock, isPoolZstd } from './block-codec.ts';
 import { FILE_OBJECT_BYTES_MAX, granulesFor, LZ4_OBJECT, sealObject, ZSTD_OBJECT } from './file-object.ts';
-import { commitLocked, FILE_GRANULE_BYTES, FILE_HEADER_BYTES, RAW_OBJECT, SPARE_SEGMENTS } from './file-segments.ts';
+import {
+  commitLocked,
+  FILE_GRANULE_BYTES,
+  FILE_HEADER_BYTES,
+  RAW_OBJECT,
+  roomInOpenLocked,
+  SPARE_SEGMENTS,
+} from './file-segments.ts';
 import { WRITE_FULL, writeBatch } from './file-writer.ts';
+import { nextRaw, oldestRaw, rawAddLocked, rawRemoveLocked } from './raw-list.ts';
 import { recompressBatch, wantsRecompression } from './recompress.ts';
 import * as W from './slot-word.ts';
 import { attachStorageLocked, releaseStorageLocked } from './storage.ts';
 import { compressBytes } from './swap-out.ts';
-import { NO_SLOT, peekSlot, sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
+import { NO_SLOT, sequenceAt, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
 import { pageInUnit } from './unit.ts';
 import { forEachObjectLocked, gathered, zsGather } from './zs-pool.ts';
 
@@ -46,13 +54,6 @@ export const RAW_BATCH = Math.floor(BATCH_BYTES_MAX / (granulesFor(PAGE_BYTES) *
 const UNITS_BYTES_MAX = L.AREA_STAGING_BYTES - BATCH_BYTES_MAX;
 const UNITS_MAX = 8;
 const NO_UNIT = -1;
-/**
- * Slots looked at before the one that the hand found: four batches of reclaim. Frames are handed out downwards and the hand
- * goes upwards, so by its finds alone a run of pages would be written the wrong way round, in pieces. Slots are given out in
- * the order in which pages left memory, which for one who reads in order is that of the pages.
- */
-const RAW_RUN_BACK_MAX = 128;
-
 export const DEMOTED_NONE = 0;
 export const DEMOTED_SOME = 1;
 /** The log has no free segment: cleaning may help. */
@@ -85,6 +86,10 @@ export class Demoter {
   private granulesUsed = 0;
   private dropped = 0;
   private full = false;
+  /** Most that this batch may take: what the segment has room for, so that few segments end in a gap. */
+  private bytesMax = BATCH_BYTES_MAX;
+  /** The raw page to look at next. */
+  private rawNext = NO_PFN;
 
   constructor(node: Node, device: Device) {
     this.node = node;
@@ -101,8 +106,11 @@ export class Demoter {
     }
     node.words[L.H_DEMOTE_BUSY] = node.thread;
     this.beginLocked();
-    if (raw === undefined) this.collectLocked();
-    else this.collectRawLocked(raw);
+    if (raw === undefined) {
+      const room = roomInOpenLocked(node) * FILE_GRANULE_BYTES;
+      if (room >= FILE_OBJECT_BYTES_MAX) this.bytesMax = Math.min(room, BATCH_BYTES_MAX);
+      this.collectLocked();
+    } else this.collectRawLocked(raw);
     node.unlock();
     if (this.unitCount > 0) this.takeUnitsApart();
     if (wantsRecompression(node)) this.recompress();
@@ -140,6 +148,8 @@ export class Demoter {
     this.granulesPending = 0;
     this.dropped = 0;
     this.full = false;
+    this.bytesMax = BATCH_BYTES_MAX;
+    this.rawNext = oldestRaw(this.node);
     this.node.takeStaging();
   }
 
@@ -147,7 +157,7 @@ export class Demoter {
   private collectRawLocked(raw: Int32Array): void {
     const { words, kindAt } = this.node;
     for (const pfn of raw) {
-      if ((words[kindAt + pfn] & KIND_MASK) === KIND_RAW) this.takeVictimLocked(pfn as Pfn, KIND_RAW);
+      if ((words[kindAt + pfn] & KIND_MASK) === KIND_RAW) this.addRawLocked(pfn as Pfn);
     }
   }
 
@@ -158,10 +168,9 @@ export class Demoter {
     for (let passed = 0; passed < SWEEP_FRAMES_MAX && !this.full; passed++) {
       if (hand < firstFree || hand >= frames) hand = firstFree;
       const kind = words[kindAt + hand] & KIND_MASK;
-      if (kind === KIND_ZS || kind === KIND_RAW) {
-        if (!this.wasTouchedLocked(hand)) this.takeVictimLocked(hand as Pfn, kind);
-        if (this.full) break; // the rest of this zspage, or of this run of slots, next time
-      }
+      if (kind === KIND_RAW) this.takeOldestRawLocked();
+      else if (kind === KIND_ZS && !this.wasTouchedLocked(hand)) this.takeZspageLocked(hand as Pfn);
+      if (this.full) break; // the rest of this zspage, and this raw page, next time
       hand++;
     }
     words[L.H_DEMOTE_HAND] = hand;
@@ -182,12 +191,8 @@ export class Demoter {
     return touched;
   }
 
-  private takeVictimLocked(pfn: Pfn, kind: number): void {
+  private takeZspageLocked(pfn: Pfn): void {
     const { node } = this;
-    if (kind === KIND_RAW) {
-      this.takeRawRunLocked(pfn);
-      return;
-    }
     if (this.dropCleanCopiesLocked(pfn)) return;
     let unit = NO_UNIT;
     forEachObjectLocked(node, pfn, (slot, location) => {
@@ -202,28 +207,23 @@ export class Demoter {
   }
 
   /**
-   * The idle raw pages of the slots around that of this frame, in the order of their slots, until the batch is full: what is
-   * left of the run goes first the next time.
+   * The oldest raw page for one that the hand found: as many go as are met, so that neither kind waits for the other. One that
+   * was read since it left memory becomes the youngest.
    */
-  private takeRawRunLocked(pfn: Pfn): void {
-    const { node } = this;
-    const found = node.words[node.ownerAt + pfn];
-    if (this.isInBatch(found)) return; // the hand has come to the rest of the last run
-    const clusterFirst = found - (found % L.CLUSTER_SLOTS);
-    const least = Math.max(clusterFirst, found - RAW_RUN_BACK_MAX);
-    let slot = found;
-    while (slot > least && idleRawFrame(node, slot - 1) !== NO_PFN) slot--;
-    for (; slot < clusterFirst + L.CLUSTER_SLOTS && !this.full; slot++) {
-      const next = idleRawFrame(node, slot);
-      if (next === NO_PFN) return;
-      assert((node.words[node.kindAt + next] & KIND_MASK) === KIND_RAW, 'frame of a raw slot is raw', next, slot);
-      this.addLocked(slot as SlotIndex, next << 12, PAGE_BYTES, RAW_OBJECT);
+  private takeOldestRawLocked(): void {
+    const { node, rawNext } = this;
+    if (rawNext === NO_PFN) return;
+    this.rawNext = nextRaw(node, rawNext);
+    if (!this.wasTouchedLocked(rawNext)) {
+      this.addRawLocked(rawNext);
+      return;
     }
+    rawRemoveLocked(node, rawNext);
+    rawAddLocked(node, rawNext);
   }
 
-  private isInBatch(slot: number): boolean {
-    for (let i = 0; i < this.count; i++) if (this.slots[i] === slot) return true;
-    return false;
+  private addRawLocked(pfn: Pfn): void {
+    this.addLocked(this.node.words[this.node.ownerAt + pfn] as SlotIndex, pfn << PAGE_SHIFT, PAGE_BYTES, RAW_OBJECT);
   }
 
   /**
@@ -249,7 +249,7 @@ export class Demoter {
     const { node } = this;
     const granules = granulesFor(length);
     const at = this.granulesUsed * FILE_GRANULE_BYTES;
-    if (this.count === BATCH_OBJECTS_MAX || at + FILE_OBJECT_BYTES_MAX > BATCH_BYTES_MAX) {
+    if (this.count === BATCH_OBJECTS_MAX || at + FILE_OBJECT_BYTES_MAX > this.bytesMax) {
       this.full = true;
       return;
     }
@@ -292,7 +292,7 @@ export class Demoter {
       Math.min(PAGE_BYTES, Math.ceil((this.unitLengths[this.unitCount - 1] / UNIT_PAGES) * 1.25)),
     );
     const used = (this.granulesUsed + this.granulesPending + granules) * FILE_GRANULE_BYTES;
-    if (this.count === BATCH_OBJECTS_MAX || used > BATCH_BYTES_MAX) {
+    if (this.count === BATCH_OBJECTS_MAX || used > this.bytesMax) {
       this.full = true;
       return;
     }
@@ -329,7 +329,7 @@ export class Demoter {
   private storePage(i: number, source: number): boolean {
     const { node } = this;
     const at = this.granulesUsed * FILE_GRANULE_BYTES;
-    if (at + FILE_OBJECT_BYTES_MAX > BATCH_BYTES_MAX) return false;
+    if (at + FILE_OBJECT_BYTES_MAX > this.bytesMax) return false;
     const target = (node.stagingByte + at + FILE_HEADER_BYTES) | 0;
     const length = compressBytes(node, source | 0, target);
     if (length === 0) node.kernel.copy(target, source | 0, PAGE_BYTES);
@@ -380,12 +380,4 @@ export class Demoter {
     node.counters[C.zswpwb]++;
     return true;
   }
-}
-
-/** Frame of the slot's page when that is raw and was not used since the hand passed; else NO_PFN. */
-function idleRawFrame(node: Node, slot: number): Pfn {
-  const word = peekSlot(node, slot) & ~W.SLOT_CACHED;
-  if (W.tagOf(word) !== W.SLOT_RAW) return NO_PFN;
-  const pfn = W.payloadOf(word) as Pfn;
-  return node.words[node.touchAt + pfn] === 0 ? pfn : NO_PFN;
 }

@@ -95,6 +95,15 @@ export function reserveLocked(node: Node, granules: number, spare: number, skip 
   return -1;
 }
 
+/** Granules left in the open segment of the device whose turn it is; 0 when it has none open. */
+export function roomInOpenLocked(node: Node): number {
+  const device = nextDeviceLocked(node, 0);
+  const at = deviceAt(device);
+  return device < 0 || node.words[at + L.V_OPEN_SEGMENT] === 0
+    ? 0
+    : SEGMENT_GRANULES - node.words[at + L.V_OPEN_GRANULE];
+}
+
 function reserveOn(node: Node, device: number, granules: number, spare: number): number {
   const { words } = node;
   const at = deviceAt(device);

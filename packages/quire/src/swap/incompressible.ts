@@ -44,6 +44,5 @@ export function publishIncompressibleLocked(node: Node, pfn: Pfn): boolean {
     return false;
   }
   publishRawLocked(node, pfn);
-  if (policy === 'demote') words[node.touchAt + pfn] = 0; // not young: the clock takes it, if nobody does before
   return true;
 }

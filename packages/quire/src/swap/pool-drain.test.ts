@@ -106,8 +106,11 @@ describe('swapoff of the pool', () => {
   });
 
   it('a daemon that was writing when a drain was called off says nothing about the next', () => {
-    const loaded = load(undefined, 8);
+    const loaded = load(undefined, 0);
     const { instance, space } = loaded;
+    // All alike, so that they go in one batch.
+    for (let page = 0; page < 8; page++) space.write(page * PAGE_BYTES, makePage(page, 'text'), 0, PAGE_BYTES);
+    evict(instance);
     startPoolDrain(instance.nodes);
     const drainer = drainerOf(loaded);
     instance.device.duringWrite = () => {

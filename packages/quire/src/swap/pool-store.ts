@@ -43,6 +43,6 @@ function storeRawLocked(node: Node, slot: SlotIndex, byte: number, gfp: number):
   copyRaw(node, byte, pfn << PAGE_SHIFT);
   node.words[node.ownerAt + pfn] = slot;
   node.words[node.slotAt + pfn] = 0;
-  node.words[node.touchAt + pfn] = 1;
+  node.words[node.touchAt + pfn] = 0;
   return W.slotWord(W.SLOT_RAW, pfn);
 }

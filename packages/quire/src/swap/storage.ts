@@ -9,6 +9,7 @@ import { assert } from '../base/assert.ts';
 import type { Pfn, SlotIndex } from '../base/units.ts';
 import { freeLocked } from '../page-alloc/page-allocator.ts';
 import { fileFreeLocked } from './file-segments.ts';
+import { rawAddLocked, rawRemoveLocked } from './raw-list.ts';
 import { freeRowLocked, freeSlotLocked } from './slot-free.ts';
 import * as W from './slot-word.ts';
 import { bumpSequenceLocked, changeSlotWordLocked, setSlotWordLocked, slotWordLocked } from './swap-table.ts';
@@ -28,7 +29,7 @@ function giveBackLocked(node: Node, slot: SlotIndex, word: number): void {
       zsFreeLocked(node, payload, slot);
       break;
     case W.SLOT_RAW:
-      node.words[L.H_RAW_FRAMES]--;
+      rawRemoveLocked(node, payload as Pfn);
       bumpVersionLocked(node, payload as Pfn);
       freeLocked(node, payload as Pfn);
       break;
@@ -74,6 +75,6 @@ export function exchangeStorageLocked(node: Node, slot: SlotIndex, from: number,
 function countStorage(node: Node, word: number): void {
   const tag = W.tagOf(word);
   if (tag === W.SLOT_SAME) node.words[L.H_SAME_SLOTS]++;
-  else if (tag === W.SLOT_RAW) node.words[L.H_RAW_FRAMES]++;
+  else if (tag === W.SLOT_RAW) rawAddLocked(node, W.payloadOf(word) as Pfn);
   else if (tag === W.SLOT_FILE) node.words[L.H_FILE_SLOTS]++;
 }

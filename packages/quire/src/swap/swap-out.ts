@@ -347,12 +347,12 @@ export function publishUnitLocked(
  * file tier may take it.
  */
 export function publishRawLocked(node: Node, pfn: Pfn): void {
+  turnKindLocked(node, pfn, KIND_RAW); // before the slot names it: the list of raw pages takes no others
   const slot = endFlight(node, pfn, W.slotWord(W.SLOT_RAW, pfn));
   unchargeFrameLocked(node, pfn); // swapped from now on, as its slot says
-  turnKindLocked(node, pfn, KIND_RAW);
   node.words[node.ownerAt + pfn] = slot;
   node.words[node.slotAt + pfn] = 0;
-  node.words[node.touchAt + pfn] = 1;
+  node.words[node.touchAt + pfn] = 0;
 }
 
 /** The page in flight is behind its slot from now on, as `word` says. */

@@ -51,6 +51,7 @@ import { swapFull } from '../swap/device-errors.ts';
 import { slotOfEntry } from '../swap/direct-entry.ts';
 import { reclaimDirect } from '../swap/direct-reclaim.ts';
 import { reclaimGroupOnce } from '../swap/group-reclaim.ts';
+import { rawRemoveLocked } from '../swap/raw-list.ts';
 import { chargeToLocked, shareFreshLocked } from '../swap/shared-page.ts';
 import { isSlotSharedLocked, putSlotLocked } from '../swap/slot-count.ts';
 import { freeSlotLocked } from '../swap/slot-free.ts';
@@ -271,7 +272,7 @@ function mapRawLocked(
 ): boolean {
   if (!tryChargePages(node, group, 1, reserve)) return false;
   markChargedLocked(node, pfn, group);
-  node.words[L.H_RAW_FRAMES]--;
+  rawRemoveLocked(node, pfn);
   freeSlotLocked(node, slot);
   bumpVersionLocked(node, pfn);
   mapLocked(node, pteAt, pfn, pins, LRU_ACTIVE);

@@ -27,6 +27,7 @@ import { checkBuddy } from '../page-alloc/buddy.ts';
 import { checkLru } from '../reclaim/lru.ts';
 import { checkDetached } from '../swap/detached-leaves.ts';
 import { checkFileSegments } from '../swap/file-segments.ts';
+import { checkRawList } from '../swap/raw-list.ts';
 import { checkSlotCounts } from '../swap/slot-count.ts';
 import { SLOT_FRAME, slotWord } from '../swap/slot-word.ts';
 import { checkSwapTable } from '../swap/swap-check.ts';
@@ -36,6 +37,7 @@ import { sumCounter } from './thread-slot.ts';
 /** Throws AssertionError when a structure is damaged or a count is wrong. */
 export function checkNode(node: Node): void {
   checkLru(node);
+  checkRawList(node);
   checkSwapTable(node);
   checkSlotCounts(node);
   checkDetached(node);
