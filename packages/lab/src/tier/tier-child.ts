@@ -35,10 +35,10 @@ await serveParent<TierChildArgs>(async (args) => {
   work.fill();
   return {
     run(line) {
-      const [phase, count] = line.split(' ');
+      const [phase, count, first] = line.split(' ');
       if (phase === 'path') return { path: pathOfUnlinked(args.folder) };
       if (phase === 'stats') return stats();
-      return work.run(phase as TierPhase, Number(count));
+      return work.run(phase as TierPhase, Number(count), Number(first ?? 0));
     },
     finish: close,
   };

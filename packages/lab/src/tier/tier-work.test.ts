@@ -28,7 +28,16 @@ describe('the work of lab tier', () => {
     work.fill();
     assert.equal(work.run('verify', 100).ops, 100);
     assert.equal(work.run('random', 300).ops, 300);
-    assert.equal(work.run('sequential', 0).ops, PAGES);
+    assert.equal(work.run('sequential', PAGES).ops, PAGES);
+  });
+
+  it('reads a part of the pages in order, and only that', () => {
+    const store = memoryStore();
+    const work = new TierWork(store, PAGES, READ_BYTES, 1);
+    work.fill();
+    store.bytes.fill(0, 0, (PAGES / 2) * 4096);
+    assert.equal(work.run('sequential', PAGES / 2, PAGES / 2).ops, PAGES / 2);
+    assert.throws(() => work.run('sequential', PAGES / 2, 0), WrongAnswer);
   });
 
   it('sees one wrong byte of each unit in verify, and lost pages in the checksums', () => {
@@ -39,7 +48,7 @@ describe('the work of lab tier', () => {
     assert.throws(() => work.run('verify', 1), WrongAnswer);
     store.bytes.fill(0);
     assert.throws(() => work.run('random', 1000), WrongAnswer);
-    assert.throws(() => work.run('sequential', 0), WrongAnswer);
+    assert.throws(() => work.run('sequential', PAGES), WrongAnswer);
   });
 
   it('writes words that do not repeat', () => {

@@ -55,9 +55,12 @@ export class TierWork {
     }
   }
 
-  /** Throws WrongAnswer when a byte differs, or the checksum of a timed phase does. `count` is of units of 1 KiB. */
-  run(phase: TierPhase, count: number): TierResult {
-    if (phase === 'sequential') return this.#sequential();
+  /**
+   * Throws WrongAnswer when a byte differs, or the checksum of a timed phase does. `count` is of units of 1 KiB, at random
+   * places; of pages from page `first` on, in whole reads, where they are read in order.
+   */
+  run(phase: TierPhase, count: number, first = 0): TierResult {
+    if (phase === 'sequential') return this.#sequential(first, count);
     const units = new Uint32Array(count);
     for (let i = 0; i < count; i += 1) units[i] = this.#rng.below((this.#pages * PAGE_BYTES) / UNIT_BYTES);
     return phase === 'verify' ? this.#verify(units) : this.#random(units);
@@ -93,25 +96,26 @@ export class TierWork {
     return { us, ops: units.length };
   }
 
-  #sequential(): TierResult {
+  #sequential(firstPage: number, pages: number): TierResult {
     const store = this.#store;
     const words = this.#words;
     const readWords = this.#readBytes / 4;
-    const reads = (this.#pages * PAGE_BYTES) / this.#readBytes;
+    const first = (firstPage * PAGE_BYTES) / this.#readBytes;
+    const end = first + (pages * PAGE_BYTES) / this.#readBytes;
     let sum = 0;
     const start = performance.now();
-    for (let read = 0; read < reads; read += 1) {
+    for (let read = first; read < end; read += 1) {
       store.read(read * this.#readBytes, this.#readBytes);
       for (let at = read & (PAGE_WORDS - 1); at < readWords; at += PAGE_WORDS) sum = (sum + words[at]) | 0;
     }
     const us = (performance.now() - start) * 1000;
     let expected = 0;
-    for (let read = 0; read < reads; read += 1) {
+    for (let read = first; read < end; read += 1) {
       for (let at = read & (PAGE_WORDS - 1); at < readWords; at += PAGE_WORDS) {
         expected = (expected + fmix32(read * readWords + at + 1)) | 0;
       }
     }
     if (sum !== expected) throw new WrongAnswer(`sequential: checksum ${sum}, expected ${expected}`);
-    return { us, ops: this.#pages };
+    return { us, ops: pages };
   }
 }

@@ -4,7 +4,9 @@
  * a reader of the device.
  *
  * Warm: both files are in the host's page cache, so that what is compared is the cost of the call. Cold: both were put out
- * of it before the phase (cold-file.ts), so that the device is read.
+ * of it before the phase (cold-file.ts), so that the device is read. Cold and in order, columns take turns every few mebibytes:
+ * the device changes its speed threefold within a second, and a ratio of two times that were not the same says nothing. Each piece
+ * begins with nothing in the page cache, what the host had read ahead of the last one included.
  */
 import { type Benchmark, ColumnAbsent, type Run } from '../benchmark.ts';
 import { type Child, startNodeChild } from '../child.ts';
@@ -23,6 +25,8 @@ const BUDGET_BYTES_QUICK = 16 * 2 ** 20;
 const DATA_PER_BUDGET = 4;
 /** One call of a reader in order. */
 const READ_BYTES = 128 * 1024;
+/** Pages that a column reads in order before it is the other's turn, where the device is read: some 20 ms. */
+const PIECE_PAGES = (16 * 2 ** 20) / PAGE_BYTES;
 const SEED = 20_241_104;
 const VERIFIED = 20_000;
 const RANDOM = 200_000;
@@ -46,7 +50,8 @@ interface Started {
 
 interface TimedPhase {
   readonly metric: string;
-  readonly line: string;
+  /** What the children are told, one after the other; columns take turns line by line. */
+  readonly lines: readonly string[];
   readonly isCold: boolean;
 }
 
@@ -76,7 +81,8 @@ async function runTier(run: Run): Promise<Outcome> {
   const started: Started[] = [];
   try {
     for (const name of COLUMNS) await start(name, folder.path, pages, budgetBytes, started, results);
-    const samples = await measure(started, phasesOf(run), run, results);
+    const warmUp = { metric: 'warm_up', lines: [`sequential ${pages}`], isCold: false };
+    const samples = await measure(started, warmUp, phasesOf(run, pages), run, results);
     report(samples, pages, results);
     await describe(started, results);
     for (const { child } of started) await child.end();
@@ -87,14 +93,15 @@ async function runTier(run: Run): Promise<Outcome> {
   return results.outcome();
 }
 
-function phasesOf({ quick }: Run): TimedPhase[] {
+function phasesOf({ quick }: Run, pages: number): TimedPhase[] {
   const random = quick ? RANDOM_QUICK : RANDOM;
   const randomCold = quick ? RANDOM_COLD_QUICK : RANDOM_COLD;
+  const pieces = Array.from({ length: pages / PIECE_PAGES }, (_, piece) => piece * PIECE_PAGES);
   return [
-    { metric: 'random_read_1k', line: `random ${random}`, isCold: false },
-    { metric: 'sequential', line: 'sequential', isCold: false },
-    { metric: 'random_read_1k_cold', line: `random ${randomCold}`, isCold: true },
-    { metric: 'sequential_cold', line: 'sequential', isCold: true },
+    { metric: 'random_read_1k', lines: [`random ${random}`], isCold: false },
+    { metric: 'sequential', lines: [`sequential ${pages}`], isCold: false },
+    { metric: 'random_read_1k_cold', lines: [`random ${randomCold}`], isCold: true },
+    { metric: 'sequential_cold', lines: pieces.map((first) => `sequential ${PIECE_PAGES} ${first}`), isCold: true },
   ];
 }
 
@@ -121,9 +128,10 @@ async function start(
   }
 }
 
-/** The first round warms up and is left out. Columns take turns phase by phase. */
+/** The first round is left out. Each begins with what brings both files into the page cache, untimed. */
 async function measure(
   started: readonly Started[],
+  warmUp: TimedPhase,
   phases: readonly TimedPhase[],
   run: Run,
   results: Results,
@@ -133,22 +141,37 @@ async function measure(
   let mayDrop = true;
   for (let round = 0; round <= rounds; round += 1) {
     if (round > 1 && !run.hasTime()) break;
-    for (const { metric, line, isCold } of phases) {
-      if (isCold && !mayDrop) continue;
-      for (let index = 0; index < started.length; index += 1) {
-        const { name, child, path } = started[(index + round) % started.length];
-        if (isCold && mayDrop && !dropFromPageCache(path)) {
-          mayDrop = false;
-          results.absent('cold', 'files cannot be put out of the page cache here (sync and dd of coreutils)');
-          break;
-        }
-        const { us, ops } = await child.phase<TierResult>(line);
-        if (round > 0) keep(samples, metric, name, us / ops);
-      }
+    await runPhase(started, warmUp, round);
+    for (const phase of phases) {
+      if (phase.isCold && !mayDrop) continue;
+      const sums = await runPhase(started, phase, round);
+      if (sums === undefined) {
+        mayDrop = false;
+        results.absent('cold', 'files cannot be put out of the page cache here (sync and dd of coreutils)');
+      } else if (round > 0) for (const [name, { us, ops }] of sums) keep(samples, phase.metric, name, us / ops);
     }
     run.progress(`round ${round} of ${rounds}: ${lastOf(samples)}`);
   }
   return samples;
+}
+
+/** All lines of a phase, the columns in turn, who is first in turn too. Undefined when a file could not be dropped. */
+async function runPhase(
+  started: readonly Started[],
+  { lines, isCold }: TimedPhase,
+  round: number,
+): Promise<Map<ColumnName, TierResult> | undefined> {
+  const sums = new Map<ColumnName, TierResult>();
+  for (const [turn, line] of lines.entries()) {
+    for (let index = 0; index < started.length; index += 1) {
+      const { name, child, path } = started[(index + round + turn) % started.length];
+      if (isCold && !dropFromPageCache(path)) return undefined;
+      const { us, ops } = await child.phase<TierResult>(line);
+      const sum = sums.get(name) ?? { us: 0, ops: 0 };
+      sums.set(name, { us: sum.us + us, ops: sum.ops + ops });
+    }
+  }
+  return sums;
 }
 
 function keep(samples: Samples, metric: string, name: ColumnName, us: number): void {
