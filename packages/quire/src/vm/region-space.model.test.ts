@@ -1,135 +1,88 @@
 /**
  * Regions against a plain copy, with every reclaim step between the operations: on small nodes, so that nearly everything is swapped, compacted, demoted and cleaned all
- * the time. A failure prints the seed and the shortest sequence that fast-check found.
+ * the time.
  */
-import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
-import * as fc from 'fast-check';
+import { describe } from 'node:test';
 import { H_DETACH_MAX } from '../arena/layout.ts';
-import { C, type CounterName } from '../base/counters.ts';
-import { CHUNK_BYTES, CHUNK_PAGES, MIB, PAGE_BYTES } from '../base/units.ts';
-import { daemonsOf } from '../testing/daemon-steps.ts';
-import { makePage, makePages } from '../testing/page-data.ts';
+import type { CounterName } from '../base/counters.ts';
+import { CHUNK_BYTES, CHUNK_PAGES, MIB } from '../base/units.ts';
 import { RegionModel } from '../testing/region-model.ts';
-import { createTestInstance, type TestInstance, type TestShape } from '../testing/test-instance.ts';
+import { createTestInstance, type TestInstance, type TestThread } from '../testing/test-instance.ts';
 import { TierSwitch } from '../testing/tier-switch.ts';
-import type { Access } from './access.ts';
 import { prefetchAsync } from './async-read.ts';
 import { RegionSpace } from './region-space.ts';
-import { sumCounter } from './thread-slot.ts';
+import { itAgrees, type Place, RegionSession, type Scenario, type Spot } from './testing/region-session.ts';
 
 const REGION_BYTES = 64 * MIB;
 /** Two runs of pages are used: a small hot one, a large cold one in other chunks. */
 const HOT_PAGES = 96;
 const COLD_FIRST = 3 * CHUNK_PAGES - 40;
+const PINS_MAX = 4;
+const PLACES = 8192;
+const WEIGHTS = {
+  write: 16,
+  writePages: 12,
+  read: 8,
+  readOften: 8,
+  fill: 4,
+  discard: 4,
+  pin: 4,
+  usePin: 4,
+  readInPlace: 4,
+  writeInPlace: 4,
+  beginRead: 4,
+  settle: 1,
+  prefetch: 3,
+  daemons: 16,
+};
 
-/** One command is a word: its low bits choose the operation, the rest its place and length. */
-class Session {
-  readonly instance: TestInstance;
-  private readonly models: RegionModel[];
-  private readonly daemons: { step(): boolean }[];
+/** Two threads over one region. */
+class Session extends RegionSession<'readOften' | 'discard' | 'prefetch'> {
+  protected readonly models: readonly RegionModel[];
   private readonly coldPages: number;
-  private turn = 0;
   /** Of so many discards one is of a whole chunk. */
   private readonly chunkEvery: number;
 
-  constructor(instance: TestInstance, coldPages: number, access: Access, switchesTiers = false) {
-    this.instance = instance;
+  constructor(instance: TestInstance, scenario: RegionScenario, other: TestThread = instance.join()) {
+    super(instance, other, WEIGHTS, PINS_MAX);
     this.chunkEvery = instance.node.words[H_DETACH_MAX] > 0 ? 3 : 50;
-    this.coldPages = coldPages;
-    const space = instance.space(REGION_BYTES, '', access);
+    this.coldPages = scenario.coldPages;
+    const space = instance.space(REGION_BYTES, '', scenario.access ?? 'auto');
     const first = new RegionModel(instance.memory, space);
-    const other = instance.join();
-    this.models = [
-      first,
-      new RegionModel(other.memory, new RegionSpace(other.memory, space.region, REGION_BYTES), first),
-    ];
-    this.daemons = [instance, other].flatMap((thread) => daemonsOf(thread));
-    if (switchesTiers) for (let i = 0; i < 3; i++) this.daemons.push(new TierSwitch(instance));
+    const second = new RegionSpace(other.memory, space.region, REGION_BYTES);
+    this.models = [first, new RegionModel(other.memory, second, first)];
+    if (scenario.switchesTiers === true) for (let i = 0; i < 3; i++) this.daemons.push(new TierSwitch(instance));
   }
 
-  run(command: number): void | Promise<void> {
-    const operation = command % 23;
-    const a = Math.floor(command / 23) % 8192;
-    const b = Math.floor(command / (23 * 8192));
-    const model = this.models[b & 1];
-    const page = a % 3 === 0 ? a % HOT_PAGES : COLD_FIRST + (a % this.coldPages);
-    const offset = page * PAGE_BYTES;
-    const inPage = Math.imul(b, 2654435761) >>> 20;
-    if (operation < 4) return model.write(offset + inPage, makePage(command).subarray(0, 1 + (b % 700)));
-    if (operation < 7) return model.write(offset, makePages(command, 1 + (b % 12)));
-    if (operation < 11) {
-      // What is wanted again and again comes into memory.
-      for (let touch = operation < 9 ? 2 : 0; touch < 3; touch++) model.read(offset + inPage, 1 + (b % 9000));
-      return;
-    }
-    return this.runRarer(operation, model, offset, inPage, b, command);
+  get full(): number {
+    return this.models[0].fullCount + this.models[1].fullCount;
   }
 
-  private runRarer(
-    operation: number,
-    model: RegionModel,
-    offset: number,
-    inPage: number,
-    b: number,
-    command: number,
+  protected override placeOf(choice: number): Place {
+    const at = choice % PLACES;
+    const size = Math.floor(choice / PLACES);
+    const page = at % 3 === 0 ? at % HOT_PAGES : COLD_FIRST + (at % this.coldPages);
+    return { model: this.models[size & 1], page, size };
+  }
+
+  protected override playOwn(
+    operation: 'readOften' | 'discard' | 'prefetch',
+    { model, offset, inPage, size }: Spot,
   ): void | Promise<void> {
-    switch (operation) {
-      case 11:
-        return model.fill(offset + (b % 2 === 0 ? 0 : inPage), command & 0xff, 1 + (b % 9000));
-      case 12:
-        return b % this.chunkEvery === 0
-          ? model.discard(offset - (offset % CHUNK_BYTES), CHUNK_BYTES)
-          : model.discard(offset + (b % 3 === 0 ? inPage : 0), 1 + (b % 40_000));
-      case 13:
-        model.unpin(3);
-        return model.pin(offset + inPage, 1 + (b % 20_000));
-      case 14:
-        return b % 2 === 0 ? model.writePinned(makePages(command, 2)) : model.unpin(0);
-      case 15:
-        return model.readInPlace(offset, 1 + inPage);
-      case 16:
-        return model.writeInPlace(offset + inPage, makePage(command));
-      case 17:
-        return model.beginRead(offset + inPage, 1 + (b % 9000));
-      case 18:
-        return b % 4 === 0 ? model.settle() : this.prefetch(model, offset, b % 9000);
-      default:
-        for (let i = 0; i <= b % 3; i++) this.daemons[(this.turn++ + b) % this.daemons.length].step();
-    }
-  }
-
-  private prefetch(model: RegionModel, offset: number, length: number): Promise<void> {
-    return prefetchAsync(this.instance.memory, model.space, offset, length, () => undefined);
-  }
-
-  counted(name: CounterName): number {
-    return this.instance.nodes.reduce((total, node) => total + sumCounter(node, C[name]), 0);
-  }
-
-  async end(): Promise<number> {
-    const [model] = this.models;
-    await model.settle();
-    model.unpin(0);
-    this.instance.check();
-    model.readAll();
-    this.instance.finish();
-    return model.fullCount;
+    if (operation === 'prefetch')
+      return prefetchAsync(this.instance.memory, model.space, offset, size % 9000, () => undefined);
+    if (operation === 'readOften') {
+      // What is wanted again and again comes into memory.
+      for (let touch = 0; touch < 3; touch++) model.read(offset + inPage, 1 + (size % 9000));
+    } else if (size % this.chunkEvery === 0) model.discard(offset - (offset % CHUNK_BYTES), CHUNK_BYTES);
+    else model.discard(offset + (size % 3 === 0 ? inPage : 0), 1 + (size % 40_000));
   }
 }
 
-interface Scenario {
-  readonly name: string;
-  readonly shape: TestShape;
+interface RegionScenario extends Scenario {
   readonly coldPages: number;
-  readonly access?: Access;
   /** Devices of the file tier come and go. */
   readonly switchesTiers?: boolean;
-  /** Whether the data can outgrow every tier. */
-  readonly mayFill: boolean;
-  readonly runs: number;
-  /** What must have happened, or the scenario tests nothing. */
-  readonly reaches: readonly CounterName[];
 }
 
 const MEMORY_TIERS: readonly CounterName[] = [
@@ -148,12 +101,9 @@ const UNITS: readonly CounterName[] = ['thp_swpout', 'thp_swpin'];
 const DIRECT = MEMORY_TIERS.filter((name) => !name.startsWith('swap_cop') && name !== 'swap_clean_copies');
 const FILE: readonly CounterName[] = ['zswpwb', 'file_reads', 'file_writes'];
 
-/** A failing sequence is shortened no longer than this. */
-const SHRINK_MS_MAX = 60_000;
 const COMMANDS_MIN = 2000;
-const COMMANDS_MAX = 4000;
 
-const SCENARIOS: readonly Scenario[] = [
+const SCENARIOS: readonly RegionScenario[] = [
   {
     name: 'compressed tier alone',
     shape: { bytes: 4 * MIB, kcompressd: 1 },
@@ -358,30 +308,6 @@ const SCENARIOS: readonly Scenario[] = [
 ];
 
 describe('a region and a plain copy agree', () => {
-  for (const scenario of SCENARIOS) {
-    it(scenario.name, async () => {
-      const command = fc.integer({ min: 0, max: 2 ** 32 - 1 });
-      const commands = fc.array(command, { minLength: COMMANDS_MIN, maxLength: COMMANDS_MAX, size: 'max' });
-      let total = 0;
-      const seen: Partial<Record<CounterName, number>> = {};
-      await fc.assert(
-        fc.asyncProperty(commands, async (sequence) => {
-          const session = new Session(
-            createTestInstance(scenario.shape),
-            scenario.coldPages,
-            scenario.access ?? 'auto',
-            scenario.switchesTiers,
-          );
-          for (const word of sequence) await session.run(word);
-          const full = await session.end();
-          assert.ok(scenario.mayFill || full === 0, 'there was room');
-          total += sequence.length;
-          for (const name of scenario.reaches) seen[name] = (seen[name] ?? 0) + session.counted(name);
-        }),
-        { numRuns: scenario.runs, interruptAfterTimeLimit: SHRINK_MS_MAX },
-      );
-      assert.ok(total >= scenario.runs * COMMANDS_MIN);
-      for (const name of scenario.reaches) assert.ok((seen[name] ?? 0) > 0, `${name} never happened`);
-    });
-  }
+  for (const scenario of SCENARIOS)
+    itAgrees(scenario, COMMANDS_MIN, () => new Session(createTestInstance(scenario.shape), scenario));
 });
