@@ -54,8 +54,8 @@ export class BucketSplit {
   private isDue(): boolean {
     const { control, index, locks } = this.core;
     const buckets = index.buckets;
-    if (locks.isStripeLost(sourceOf(buckets) & 63)) return false;
-    return Atomics.load(control, COUNT) >>> 0 > buckets * LOAD && buckets < index.bucketsMax;
+    const isTooFull = Atomics.load(control, COUNT) >>> 0 > buckets * LOAD && buckets < index.bucketsMax;
+    return isTooFull && !locks.isStripeLost(sourceOf(buckets) & 63);
   }
 
   private splitNext(buckets: number): void {
