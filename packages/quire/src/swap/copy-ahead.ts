@@ -99,7 +99,7 @@ export function wantsCopies(node: Node): boolean {
   if (!node.isVirtual) return false; // the entry of a mapped page has no room for a copy
   const { words } = node;
   const free = words[L.H_FREE_FRAMES];
-  if (free > words[L.H_WMARK_COPY]) return false;
+  if (free > words[L.H_WMARK_COPY] || words[L.H_DETACHED] !== 0) return false; // or memory is about to come free
   if (free <= words[L.H_WMARK_HIGH] && !mayCopyWhenFull(node, free)) return false;
   if (words[L.H_ZS_FRAMES] + words[L.H_RAW_FRAMES] >= words[L.H_POOL_FRAMES_MAX]) return false;
   return (words[L.H_CLEAN_COPIES] + COMPRESS_BATCH) * INACTIVE_PER_COPY <= lruSizeOfAll(node, LRU_INACTIVE);

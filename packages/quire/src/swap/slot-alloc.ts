@@ -45,6 +45,7 @@ import { NO_GROUP_TABLE, stealClusterLocked } from './slot-steal.ts';
 import { SLOT_FRAME, slotWord } from './slot-word.ts';
 import {
   bumpSequenceLocked,
+  bumpSequencesLocked,
   D_COUNT,
   D_GROUP,
   D_HINT,
@@ -123,10 +124,9 @@ export function allocRunLocked(node: Node, pfns: Int32Array, gfp: number, group 
   words[descriptor + D_COUNT] += length;
   words[descriptor + D_HINT] = (index + length) & INDEX_MASK;
   words[L.H_SLOTS_USED] += length;
-  for (let i = 0; i < length; i++) {
-    bumpSequenceLocked(node, (base + i) as SlotIndex);
-    words[words[descriptor + D_TABLE] + index + i] = slotWord(SLOT_FRAME, pfns[i]);
-  }
+  bumpSequencesLocked(node, base, length);
+  const at = words[descriptor + D_TABLE] + index;
+  for (let i = 0; i < length; i++) words[at + i] = slotWord(SLOT_FRAME, pfns[i]);
   return base;
 }
 

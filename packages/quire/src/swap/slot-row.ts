@@ -13,7 +13,6 @@
  * The words of the row are FREE until handed out. Nobody sees that: the lock is held, and in this hold no other allocation
  * is made before the row has ended.
  */
-import { announce, announceInRow } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { assert } from '../base/assert.ts';
@@ -23,7 +22,7 @@ import { groupAt, tryChargeSwap, unchargeSwap } from '../reclaim/group.ts';
 import { findSlot } from './cluster.ts';
 import { allocSlotLocked } from './slot-alloc.ts';
 import { SLOT_FREE } from './slot-word.ts';
-import { D_COUNT, D_GROUP, D_HINT, D_TABLE, descriptorAt, INDEX_MASK, sequenceAt } from './swap-table.ts';
+import { bumpSequencesLocked, D_COUNT, D_GROUP, D_HINT, D_TABLE, descriptorAt, INDEX_MASK } from './swap-table.ts';
 
 /** As `allocSlotLocked` for reclaim, of a page that up to `wanted - 1` more may follow. `endSlotRowLocked` must, in the same hold. */
 export function allocInRowLocked(node: Node, word: number, group: number, wanted: number): SlotIndex {
@@ -62,8 +61,7 @@ function beginLocked(node: Node, group: number, wanted: number): boolean {
   words[descriptor + D_COUNT] += length;
   words[descriptor + D_HINT] = (index + length) & INDEX_MASK;
   words[L.H_SLOTS_USED] += length;
-  for (let i = 0; i < length; i++) announceInRow(words, sequenceAt(row.next + i));
-  announce(words, sequenceAt(row.next));
+  bumpSequencesLocked(node, row.next as SlotIndex, length);
   return true;
 }
 

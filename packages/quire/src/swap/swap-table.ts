@@ -17,7 +17,7 @@
  * that comes back to the same value is noticed (ABA). Sequence words are shared through a hash and never freed, which
  * makes them safe to load at any time.
  */
-import { announce } from '../arena/fence.ts';
+import { announce, announceInRow } from '../arena/fence.ts';
 import * as L from '../arena/layout.ts';
 import type { Node } from '../arena/node.ts';
 import { wordFromPte } from '../arena/pte.ts';
@@ -120,4 +120,10 @@ export function changeSlotWordLocked(node: Node, slot: SlotIndex, from: number, 
  */
 export function bumpSequenceLocked(node: Node, slot: SlotIndex): void {
   announce(node.words, sequenceAt(slot));
+}
+
+/** As `bumpSequenceLocked`, of slots in a row whose use begins: their words are stored after it. */
+export function bumpSequencesLocked(node: Node, first: SlotIndex, count: number): void {
+  for (let i = 0; i < count; i++) announceInRow(node.words, sequenceAt(first + i));
+  announce(node.words, sequenceAt(first));
 }
