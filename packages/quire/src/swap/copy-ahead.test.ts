@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import * as L from '../arena/layout.ts';
 import { C, type CounterName } from '../base/counters.ts';
-import { MIB, PAGE_BYTES } from '../base/units.ts';
+import { CHUNK_BYTES, CHUNK_PAGES, MIB, PAGE_BYTES } from '../base/units.ts';
 import { Kcopyd } from '../daemons/kcopyd.ts';
 import { makePage, type PageKind } from '../testing/page-data.ts';
 import { createTestInstance, locked, type TestInstance } from '../testing/test-instance.ts';
@@ -11,6 +11,7 @@ import { createPageView } from '../vm/page-space.ts';
 import type { RegionSpace } from '../vm/region-space.ts';
 import { sumCounter } from '../vm/thread-slot.ts';
 import { beginCopiesLocked, type CopyBatch, createCopyBatch, endCopyLocked } from './copy-ahead.ts';
+import { freeDetached, setDetaching } from './detached-leaves.ts';
 import { fillByteOf } from './reclaimer.ts';
 import { compressBatch } from './swap-out.ts';
 
@@ -120,6 +121,16 @@ describe('copies ahead are made', () => {
     fillTo(gauge(L.H_WMARK_COPY) >> 1);
     copyAll();
     assert.equal(gauge(L.H_CLEAN_COPIES), 0);
+  });
+
+  it('not while leaves wait to be freed', () => {
+    setDetaching(instance.nodes, L.DETACHED_MAX);
+    const page = fillTo(gauge(L.H_WMARK_COPY) - 64, CHUNK_PAGES);
+    write(0, 'text');
+    space.discard(0, CHUNK_BYTES);
+    assert.ok(page > CHUNK_PAGES && gauge(L.H_DETACHED) === 1 && !kcopyd.step());
+    freeDetached(instance.nodes);
+    assert.ok(kcopyd.step(), 'memory is as full as before');
   });
 
   it('and make eviction of the oldest pages free', () => {
