@@ -145,6 +145,7 @@ describe('the reaper', () => {
       pfn: 0,
       version: 0,
       node: 0,
+      place: -1,
     };
     space.openWrite(5 * PAGE_BYTES, view);
     assert.equal(pinsOf(instance), 52);

@@ -61,6 +61,8 @@ export interface PageView {
   pfn: number;
   version: number;
   node: number;
+  /** Byte of the node's memory where its reader wants the whole page: what has to be decoded goes there. −1: to scratch memory. */
+  place: number;
 }
 
 const NO_WORDS = new Int32Array(0);
@@ -68,5 +70,5 @@ const NO_BYTES = new Uint8Array(0);
 
 /** An empty view, to be filled by `openRead` or `openWrite`. */
 export function createPageView(): PageView {
-  return { words: NO_WORDS, bytes: NO_BYTES, word: 0, byte: 0, pfn: -1, version: 0, node: 0 };
+  return { words: NO_WORDS, bytes: NO_BYTES, word: 0, byte: 0, pfn: -1, version: 0, node: 0, place: -1 };
 }

@@ -107,12 +107,19 @@ export class RegionSpace implements PageSpace {
   private readInPage(offset: number, inPage: number, length: number, target: Uint8Array, to: number): void {
     if (this.readAtOnce(offset, inPage, length, target, to)) return;
     const { view } = this;
+    view.place = length === PAGE_BYTES ? this.placeIn(target, to, offset) : -1;
     for (let attempt = 0; attempt < RETRIES_MAX; attempt++) {
       this.openRead(offset, inPage + length, view);
-      this.copyOut(view, inPage, target, to, length);
+      if (view.byte !== view.place) this.copyOut(view, inPage, target, to, length);
       if (this.closeRead(view)) return;
     }
     throw new QuireError('ERR_QUIRE_FAILED', 'a read made no progress');
+  }
+
+  /** Byte `to` of the target in the memory that the page at `offset` is in; −1 when the target is elsewhere. */
+  private placeIn(target: Uint8Array, to: number, offset: number): number {
+    const n = this.nodeCount === 1 ? 0 : Math.floor(offset / CHUNK_BYTES) % this.nodeCount;
+    return target.buffer === this.nodes[n].bytes.buffer ? target.byteOffset + to : -1;
   }
 
   /** The usual cases of `readInPage`. False: nothing was done. */
@@ -375,7 +382,7 @@ export class RegionSpace implements PageSpace {
     node.counters[C.transient_reads]++;
     if (isInOrder && tag === W.SLOT_FILE) node.ahead.entry = pteAt;
     node.ahead.wantsWhole = touch === TOUCH_POOL;
-    const scratch = node.nextScratch();
+    const scratch = view.place < 0 ? node.nextScratch() : view.place;
     const outcome = readStorage(node, this.memory.device, slot, word, sequence, scratch | 0, neededEnd, from);
     if (outcome === READ_RETRY) return false;
     if (outcome !== READ_OK) throw readError(node, outcome);

@@ -81,7 +81,7 @@ export class PlainPageSpace implements PageSpace {
     this.bytes = new Uint8Array(handle.memory.frames);
     this.garbage = new Int32Array(2048);
     this.garbageBytes = new Uint8Array(this.garbage.buffer);
-    this.scratch = { words: this.words, bytes: this.bytes, word: 0, byte: 0, pfn: 0, version: 0, node: 0 };
+    this.scratch = { words: this.words, bytes: this.bytes, word: 0, byte: 0, pfn: 0, version: 0, node: 0, place: -1 };
   }
 
   static create(memory: PlainMemory, size: number, faults?: PlainFaults): PlainPageSpace {
