@@ -19,6 +19,7 @@ import { Kcopyd } from './kcopyd.ts';
 import { Kswapd } from './kswapd.ts';
 import { Kswapoff } from './kswapoff.ts';
 import { Ktrim } from './ktrim.ts';
+import { Prefault } from './prefault.ts';
 
 /** Longest sleep: what a daemon that found no progress waits before it tries again. */
 const SLEEP_MS_MAX = 100;
@@ -73,7 +74,7 @@ export class InlineRunner {
 
 /**
  * kswapd until STOP. It scans while frames are wanted. What the ring does not take it compresses itself, and with nothing
- * to scan for it helps to empty the ring. Tiers that are taken out of use are emptied beside that, step by step, and threads
+ * to scan for it touches memory ahead of its use and helps to empty the ring. Tiers that are taken out of use are emptied beside that, step by step, and threads
  * that ended are looked for.
  */
 export function runKswapd(memory: Memory, reaper: Daemon): void {
@@ -81,10 +82,12 @@ export function runKswapd(memory: Memory, reaper: Daemon): void {
   const compress = compressionOf(memory);
   const emptier = new Kswapoff(memory);
   const trimmer = new Ktrim(memory);
+  const prefaults = memory.nodes.map((node) => new Prefault(node));
   const step = (): boolean => {
     const isScanning = stepAll(scanners);
     reaper.step();
-    return emptier.step() || isScanning || compress() || trimmer.step();
+    // Before copies are made: those grow the pool, and its new frames should have been touched by then.
+    return emptier.step() || isScanning || stepAll(prefaults) || compress() || trimmer.step();
   };
   runOnEvents(memory, step, L.H_EVENTS, L.H_SLEEPERS);
 }

@@ -106,7 +106,7 @@ function faultWriteLoop(
 ): Pfn {
   const node = memory.nodes[n];
   const group = groupOfRegion(node, region);
-  if ((++node.counters[C.pgfault] & (FAULTS_PER_WAKE - 1)) === 0) wakeForCopies(node);
+  if ((++node.counters[C.pgfault] & (FAULTS_PER_WAKE - 1)) === 0) wakeForWorkAhead(node);
   filled.done = false;
   let isFull = false;
   let isGroupFull = false;
@@ -158,10 +158,13 @@ function makeRoom(memory: Memory, group: number, hasReserve: boolean): boolean {
 }
 
 /** A wake-up is a system call where somebody sleeps: not for every fault. */
-function wakeForCopies(node: Node): void {
-  if (node.words[L.H_KSWAPDS] === 0 || !wantsCopies(node)) return;
-  node.wakeDaemons();
-  node.wakeCompressors(L.THREADS_MAX);
+function wakeForWorkAhead(node: Node): void {
+  const { words } = node;
+  if (words[L.H_KSWAPDS] === 0) return;
+  const isCopied = wantsCopies(node);
+  // Or memory that has never been used is next, which kswapd touches ahead (daemons/prefault.ts).
+  if (isCopied || words[L.H_FREE_FRAMES] > words[L.H_WMARK_HIGH]) node.wakeDaemons();
+  if (isCopied) node.wakeCompressors(L.THREADS_MAX);
 }
 
 /**
