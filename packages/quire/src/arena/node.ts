@@ -50,6 +50,8 @@ export interface FileAhead {
   entry: number;
   /** How many of the last objects were raw, less those that were not: 0 … 3. */
   rawScore: number;
+  /** Slot whose page was just taken for a raw one, and was not; −1 none. */
+  guessed: number;
   /** The next object is wanted whole: it may be promoted. */
   wantsWhole: boolean;
   /** Node byte of the object that was read last, and bytes there from it on; −1: it was not read whole. */
@@ -99,6 +101,7 @@ function createFileAhead(): FileAhead {
     window: 2,
     entry: 0,
     rawScore: 0,
+    guessed: -1,
     wantsWhole: false,
     object: -1,
     objectBytes: 0,

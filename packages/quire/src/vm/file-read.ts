@@ -49,8 +49,9 @@ export function readFromFile(
 ): number {
   if (device === undefined) return READ_IO;
   const { ahead } = node;
-  const { entry, wantsWhole } = ahead;
+  const { entry, wantsWhole, guessed } = ahead;
   ahead.entry = 0;
+  ahead.guessed = -1;
   ahead.wantsWhole = false;
   ahead.object = -1;
   let isDamaged = false;
@@ -67,8 +68,9 @@ export function readFromFile(
     return READ_WAIT;
   }
   ahead.fetched.slot = -1;
-  const isLikelyRaw = !wantsWhole && ahead.rawScore >= RAW_SCORE_LIKELY && wanted - from <= PARTS_MAX * RAW_PART_BYTES;
-  if (isLikelyRaw && readParts(node, device, slot, granule, target, from, wanted)) return READ_OK;
+  const isLikelyRaw = ahead.rawScore >= RAW_SCORE_LIKELY && wanted - from <= PARTS_MAX * RAW_PART_BYTES;
+  const mayGuess = !wantsWhole && guessed !== slot;
+  if (isLikelyRaw && mayGuess && readParts(node, device, slot, granule, target, from, wanted)) return READ_OK;
   return readWhole(node, device, slot, granule, target, wanted);
 }
 
@@ -125,7 +127,7 @@ export function readOnFile(
     fetchParts(node, device, words[found + FOUND_GRANULE], from, end) &&
     node.kernel.readParts(readBlock | 0, generationAt, generation, node.ioByte | 0, from, end, target) === 1;
   if (isRead) noteTouch(node, slot, bucket, shadow);
-  else ahead.rawScore = RAW_SCORE_LIKELY - 1; // not guessed again at once
+  else ahead.guessed = slot; // not guessed again at once
   return isRead;
 }
 

@@ -6,7 +6,7 @@ import type { Node } from '../arena/node.ts';
 import { isPresent, pteFromFrame, pteFromSlot, slotFromPte } from '../arena/pte.ts';
 import { MIB, PAGE_BYTES, type Pfn, type SlotIndex, UNIT_PAGES } from '../base/units.ts';
 import { makeRandom, type Random, runSeed } from '../codec/testing/random.ts';
-import { findLeaf } from '../page-table/page-table.ts';
+import { findLeaf, regionAt } from '../page-table/page-table.ts';
 import { ageBucket, PROMOTE_BUCKETS, shadowByteAt, shadowOfTouch } from '../reclaim/working-set.ts';
 import { Reclaimer } from '../swap/reclaimer.ts';
 import * as W from '../swap/slot-word.ts';
@@ -176,6 +176,40 @@ describe('readPage', () => {
     units.expectOtherwise(UNIT_PAGES);
   });
 
+  it('reads a page that is kept raw in its frame, and leaves one whose slot moves on', () => {
+    const scene = new Scene();
+    scene.fill('noise', 8);
+    scene.evict();
+    const { node } = scene;
+    const slot = scene.slot(3);
+    const frame = W.payloadOf(peekSlot(node, slot));
+    assert.equal(W.tagOf(peekSlot(node, slot)), W.SLOT_RAW);
+    for (const [from, end] of pieces(makeRandom(3))) {
+      node.words[node.touchAt + frame] = 0;
+      const age = node.words[L.H_AGE];
+      const how = scene.read(3, from, end);
+      assert.equal(how, end - from > RESIDENT_MAX ? READ_OTHERWISE : READ_RESIDENT);
+      assert.equal(node.words[L.H_AGE], age, 'nobody is older for it');
+      if (how === READ_OTHERWISE) continue;
+      assert.equal(node.words[node.touchAt + frame], 1);
+      assert.deepEqual(bytesRead(node, from, end - from), makePage(3, 'noise').subarray(from, end));
+    }
+  });
+
+  it('reads nothing under an old generation, or when the instance is not open', () => {
+    const scene = new Scene();
+    scene.fill('text', 1);
+    const { node } = scene;
+    const at = regionAt(scene.space.region) + L.R_GENERATION;
+    const readUnder = (generation: number): number =>
+      node.kernel.readPage(node.readBlock, at << 2, generation, scene.entryAt(0) << 2, 0, 10, ageBucket(node));
+    assert.equal(readUnder(node.words[at]), READ_RESIDENT);
+    assert.equal(readUnder(node.words[at] - 1), READ_OTHERWISE);
+    node.words[L.H_STATE] = L.STATE_FAILED;
+    assert.equal(readUnder(node.words[at]), READ_OTHERWISE);
+    node.words[L.H_STATE] = L.STATE_OPEN;
+  });
+
   it('says nothing of a page whose object is damaged', () => {
     const scene = new Scene();
     scene.fill('text', 1);
@@ -235,9 +269,7 @@ describe('readPage over memory that makes no sense', () => {
     for (let i = 0; i < HOSTILE_READS; i++) {
       const random = makeRandom(seed + i);
       if (i % 100 === 0) scribble(node, random, block);
-      const entryAt = random.below(node.frames * 1024);
-      // Only its thread writes the block, and never a page-table entry.
-      if (entryAt * 4 >= node.readBlock && entryAt * 4 < node.readBlock + block.length * 4) continue;
+      const entryAt = placeOutside(random, node.frames * 1024, node.readBlock / 4);
       const entry = random.below(2) === 0 ? pteFromSlot(random.below(1 << 12) as SlotIndex) : hostileWord(node, random);
       node.words[entryAt] = entry;
       const before = Buffer.from(node.bytes);
@@ -256,6 +288,12 @@ describe('readPage over memory that makes no sense', () => {
     assert.ok(resident > 0 && decoded > 0, `${resident} were copied, ${decoded} got to the decoder, seed ${seed}`);
   });
 });
+
+/** A word below `words` that is none of the block's. */
+function placeOutside(random: Random, words: number, block: number): number {
+  const at = random.below(words - L.READ_BLOCK_WORDS);
+  return at < block ? at : at + L.READ_BLOCK_WORDS;
+}
 
 /** Anything anywhere, but for the block, which only its thread writes. */
 function scribble(node: Node, random: Random, block: Int32Array): void {
