@@ -111,19 +111,19 @@ export function readPage(
 }
 
 /**
- * After READ_ON_FILE, with the same bytes: the parts that have them (file-parts.ts) were read to `parts`. Copies them to
- * `target` and returns 1 when they are undamaged and still the page's, else 0.
+ * After READ_ON_FILE, with the same bytes: the page's object was read to `object` as far as the parts go that have them
+ * (file-parts.ts). Copies them to `target` and returns 1 when they are undamaged and still the page's, else 0.
  */
 export function readParts(
   block: ReadBlock,
   generationAt: usize,
   generation: u32,
-  parts: usize,
+  object: usize,
   from: u32,
   end: u32,
   target: usize,
 ): i32 {
-  if (!copyParts(block.slot, parts, from, end, target, block.crcTable, block.target)) return 0;
+  if (!copyParts(block.slot, object, from, end, target, block.crcTable, block.target)) return 0;
   const sequenceAt = addressOfSequence(block, block.slot);
   return i32(closing(block, sequenceAt) == block.sequence) & i32(isCurrent(generationAt, generation));
 }

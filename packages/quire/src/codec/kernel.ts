@@ -41,25 +41,26 @@ export interface Kernel {
     bucket: number,
   ): number;
   /**
-   * After a `readPage` that returned 3, with the same bytes and generation: the parts of the raw page that have them lie at
-   * `parts`. Copies the bytes to `target` and returns 1, or 0 when they are damaged or not the page's any more.
+   * After a `readPage` that returned 3, with the same bytes and generation: the page's object lies at `object`, as far as the
+   * parts go that have them. Copies the bytes to `target` and returns 1, or 0 when they are damaged or not the page's any more.
    */
   readParts(
     block: number,
     generationAt: number,
     generation: number,
-    parts: number,
+    object: number,
     from: number,
     end: number,
     target: number,
   ): number;
   /**
-   * Bytes `from` to `end` of the slot's raw page out of those of its parts that have them (swap/file-object.ts), which lie at
-   * `parts`, to `target`. Returns 1, or 0 with nothing copied when one is damaged. `table`, `scratch`: as for `crc32c`.
+   * Bytes `from` to `end` of the slot's raw page out of its object at `object` (swap/file-object.ts), which need be there as far
+   * as the parts go that have them, to `target`. Returns 1, or 0 with nothing copied when one of them is damaged or the object
+   * is none of a raw page. `table`, `scratch`: as for `crc32c`.
    */
   copyParts(
     slot: number,
-    parts: number,
+    object: number,
     from: number,
     end: number,
     target: number,

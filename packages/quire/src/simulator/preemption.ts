@@ -152,9 +152,9 @@ export function preemptibleKernel(kernel: Kernel): Kernel {
       point();
       return kernel.readPage(block, generationAt, generation, entryAt, from, end, bucket);
     },
-    readParts: (block, generationAt, generation, parts, from, end, target) => {
+    readParts: (block, generationAt, generation, object, from, end, target) => {
       point();
-      return kernel.readParts(block, generationAt, generation, parts, from, end, target);
+      return kernel.readParts(block, generationAt, generation, object, from, end, target);
     },
     isSameFilled: (src, length) => {
       point();

@@ -4,10 +4,13 @@
  * this one.
  *
  *   compressed   header · LZ4 block                                one checksum over all of it: none of it is any use without the rest
- *   raw          header · 1 KiB · header · 1 KiB · … four times    each part has its own, so that a reader of one fetches and
- *                · sum                                             checks one (vm/file-read.ts); the last word is one over
- *                                                                  all before it, for who reads all: a long run costs half as
- *                                                                  much a byte as four short ones
+ *   raw          header · 1 KiB · header · 1 KiB · … four times    each part has its own, so that a reader of one checks one
+ *                · sum                                             (vm/file-read.ts); the last word is one over all before it,
+ *                                                                  for who reads all: a long run costs half as much a byte
+ *                                                                  as four short ones
+ *
+ * A part that is undamaged and the slot's proves nothing by itself: behind a compressed object the parts of a page may be left
+ * that the slot had at the same granule when the segment was used before. The first header says that there are parts.
  *
  * The headers of the parts and the sum fit in what a raw page of 16 granules and a header leaves of the 17th.
  */
@@ -106,19 +109,15 @@ export function isRawAt(node: Node, byte: number): boolean {
   return node.words[(byte >>> 2) + 1] === rawWord(0);
 }
 
-/** First byte of the part that has the page's byte `from`, from the object's first on. */
-export function partAt(from: number): number {
-  return Math.floor(from / RAW_PART_BYTES) * RAW_PART_STRIDE;
-}
-
-/** Bytes of the parts that have bytes `from` to `end`. */
-export function partsLength(from: number, end: number): number {
-  return Math.ceil(end / RAW_PART_BYTES) * RAW_PART_STRIDE - partAt(from);
+/** Bytes of a raw page's object up to the end of the part that has the page's byte before `end`. */
+export function partsLength(end: number): number {
+  return Math.ceil(end / RAW_PART_BYTES) * RAW_PART_STRIDE;
 }
 
 /**
- * Copies bytes `from` to `end` of the slot's raw page, whose parts lie from node byte `byte` on, to their places in the page at
- * `target`. False when a part is damaged.
+ * Copies bytes `from` to `end` of the slot's raw page, whose object lies at node byte `byte`, at least `partsLength(end)` bytes of
+ * it, to their places in the page at `target`. False when the object is none of a raw page, or a part with some of these bytes
+ * is damaged.
  */
 export function copyParts(node: Node, byte: number, slot: number, target: number, from: number, end: number): boolean {
   const to = (target + from) | 0;

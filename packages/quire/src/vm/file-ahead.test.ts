@@ -3,9 +3,14 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import * as L from '../arena/layout.ts';
-import { PAGE_BYTES } from '../base/units.ts';
+import { slotFromPte } from '../arena/pte.ts';
+import { PAGE_BYTES, type SlotIndex } from '../base/units.ts';
+import { findLeaf } from '../page-table/page-table.ts';
+import { shadowByteAt } from '../reclaim/working-set.ts';
 import { FILE_OBJECT_BYTES_MAX, granulesFor, RAW_PART_BYTES, RAW_PART_STRIDE } from '../swap/file-object.ts';
 import { FILE_GRANULE_BYTES } from '../swap/file-segments.ts';
+import * as W from '../swap/slot-word.ts';
+import { peekSlot } from '../swap/swap-table.ts';
 import {
   assertPages,
   code,
@@ -56,6 +61,43 @@ function onFileRaw(pages: number): Loaded {
 
 function noise(page: number): Uint8Array {
   return makePage(page, 'noise');
+}
+
+/**
+ * A raw page is first of the file's first segment, goes, and the segment is used again for a compressed page that got the
+ * slot and the place of that one. 20 raw pages are in the file besides. Says which slot and page.
+ */
+function replaceByShort(loaded: Loaded): { slot: number; page: number } {
+  const { instance, space, demoter } = loaded;
+  const { node } = instance;
+  const slotOf = (page: number): SlotIndex => slotFromPte(node.words[findLeaf(node, space.region, 0) + page]);
+  const writeNoise = (pages: number): void => {
+    for (let page = 0; page < pages; page++) space.write(page * PAGE_BYTES, noise(page), 0, PAGE_BYTES);
+    evict(instance);
+  };
+  // More than one segment has room for.
+  writeNoise(100);
+  demoteAll(loaded);
+  const slot = slotOf(0);
+  const place = placeOf(loaded, 0);
+  space.discard(0, 100 * PAGE_BYTES);
+  const page = 200;
+  for (let turn = 0, taken = -1; taken !== slot; turn++) {
+    assert.ok(turn < 2000, 'the slot is handed out again');
+    space.discard(page * PAGE_BYTES, PAGE_BYTES);
+    space.write(page * PAGE_BYTES, makePage(page, 'text'), 0, PAGE_BYTES);
+    evict(instance);
+    taken = slotOf(page);
+  }
+  // They fill the second segment, but for less than the compressed page takes.
+  writeNoise(20);
+  for (let raw = 0; raw < 20; raw += 5) {
+    demoter.demote(Int32Array.from({ length: 5 }, (_, at) => W.payloadOf(peekSlot(node, slotOf(raw + at)))));
+  }
+  demoteAll(loaded);
+  assert.equal(placeOf(loaded, page), place);
+  node.words[L.H_POOL_FRAMES_MAX] = 0;
+  return { slot, page };
 }
 
 /** Requests for reading, from now on. */
@@ -187,7 +229,7 @@ describe('pages read in order', () => {
 });
 
 describe('parts of raw pages', () => {
-  it('a small read fetches the parts it wants, once the last pages were raw', () => {
+  it('a small read fetches no more than the last part it wants, once the last pages were raw', () => {
     const loaded = onFileRaw(60);
     const { space } = loaded;
     const restore = keepOnFile(loaded);
@@ -199,8 +241,9 @@ describe('parts of raw pages', () => {
       const got = new Uint8Array(1024);
       space.read(page * PAGE_BYTES + from, got, 0, 1024);
       assert.deepEqual(got, noise(page).subarray(from, from + 1024));
-      const parts = Math.ceil((from + 1024) / RAW_PART_BYTES) - Math.floor(from / RAW_PART_BYTES);
-      assert.equal(reads.pop()?.length, parts * RAW_PART_STRIDE);
+      const read = reads.pop();
+      assert.equal(read?.offset, placeOf(loaded, page));
+      assert.equal(read?.length, Math.ceil((from + 1024) / RAW_PART_BYTES) * RAW_PART_STRIDE);
       assert.equal(reads.length, 0);
     }
     restore();
@@ -219,7 +262,7 @@ describe('parts of raw pages', () => {
       assert.deepEqual(got, pageOf(page).subarray(1100, 1200));
     }
     assert.deepEqual(
-      reads.map(({ length }) => length === RAW_PART_STRIDE),
+      reads.map(({ length }) => length === 2 * RAW_PART_STRIDE),
       [true, false, true, false, false, false, false],
     );
     restore();
@@ -282,6 +325,27 @@ describe('parts of raw pages', () => {
     const reads = watchReads(loaded);
     for (let page = 0; page < pages; page++) assert.deepEqual(readPage(loaded.space, page), noise(page));
     assert.ok(reads.length < pages / 7, `${reads.length} reads`);
+    restore();
+    loaded.instance.finish();
+  });
+
+  it('a compressed page is not taken for the raw one that its slot had in the same place, whose parts are left behind it', () => {
+    const loaded = load(undefined, 0);
+    const { space } = loaded;
+    const { slot, page } = replaceByShort(loaded);
+    const restore = keepOnFile(loaded);
+    const got = new Uint8Array(200);
+    let guesses = 0;
+    for (const from of [3100, 2100, 1100, 50]) {
+      loaded.instance.node.ahead.count = 0;
+      for (const other of [3, 9, 6]) assert.deepEqual(readPage(space, other), noise(other));
+      loaded.instance.node.bytes[shadowByteAt(loaded.instance.node, slot)] = 0;
+      const reads = watchReads(loaded);
+      space.read(page * PAGE_BYTES + from, got, 0, 200);
+      assert.deepEqual(got, makePage(page, 'text').subarray(from, from + 200), `from byte ${from}`);
+      if (reads.length === 2) guesses++;
+    }
+    assert.equal(guesses, 4, 'it was taken for a raw one first');
     restore();
     loaded.instance.finish();
   });

@@ -29,8 +29,7 @@ import {
   granulesFor,
   isObjectOf,
   isRawAt,
-  partAt,
-  partsLength,
+  RAW_PART_BYTES,
 } from '../swap/file-object.ts';
 import { FILE_GRANULE_BYTES, fileOffset, SEGMENT_GRANULES } from '../swap/file-segments.ts';
 import * as W from '../swap/slot-word.ts';
@@ -227,11 +226,11 @@ export function decodeAhead(
   const available = node.ahead.bytes - (byte - aheadByte(node));
   node.ahead.object = byte;
   node.ahead.objectBytes = available;
-  const isAll = partsLength(from, wanted) === partsLength(0, PAGE_BYTES);
+  const isAll = from < RAW_PART_BYTES && wanted > PAGE_BYTES - RAW_PART_BYTES;
   if (isAll || available < FILE_OBJECT_BYTES_MAX || !isRawAt(node, byte)) {
     return isObjectOf(node, byte, slot, available) && decodeObject(node, byte, target, wanted);
   }
-  return copyParts(node, byte + partAt(from), slot, target, from, wanted);
+  return copyParts(node, byte, slot, target, from, wanted);
 }
 
 /** Reads into the node's memory. The thread waits meanwhile, which counts as pressure. Throws what the device throws. */

@@ -4,7 +4,8 @@
  *
  *   1. what was read ahead for this thread (vm/file-ahead.ts), or fetched for it (vm/no-wait.ts)
  *   2. in order: this object and those of the pages behind it, in one read
- *   3. when the last objects were raw: the wanted parts alone, each with its own checksum; a wrong guess costs that read
+ *   3. when the last objects were raw: from the first header, which says whether this one is, to the last wanted part; of what
+ *      was read only the wanted parts are checked, each has its own checksum; a wrong guess costs that read
  *   4. the object, as long as the largest one is: its length stands in its header
  *
  * A failure of 1 to 3 is not the page's yet: other pages' bytes were in the same read. 4 has the last word, so that an error
@@ -19,7 +20,6 @@ import {
   FILE_OBJECT_BYTES_MAX,
   isObjectOf,
   isRawAt,
-  partAt,
   partsLength,
   RAW_PART_BYTES,
   storedBytes,
@@ -84,15 +84,15 @@ function readParts(
   from: number,
   wanted: number,
 ): boolean {
-  return fetchParts(node, device, granule, from, wanted) && copyParts(node, node.ioByte, slot, target, from, wanted);
+  return fetchParts(node, device, granule, wanted) && copyParts(node, node.ioByte, slot, target, from, wanted);
 }
 
-/** The parts of a raw page that have bytes `from` to `end`, to the thread's I/O buffer. */
-function fetchParts(node: Node, device: Device, granule: number, from: number, end: number): boolean {
-  const length = partsLength(from, end);
+/** What is likely to be a raw page, to the end of the part that has byte `end` − 1, to the thread's I/O buffer. */
+function fetchParts(node: Node, device: Device, granule: number, end: number): boolean {
+  const length = partsLength(end);
   let got = 0;
   try {
-    got = waitForDevice(node, device, fileOffset(node, granule) + partAt(from), node.ioByte, length);
+    got = waitForDevice(node, device, fileOffset(node, granule), node.ioByte, length);
   } catch {
     return false;
   }
@@ -124,7 +124,7 @@ export function readOnFile(
   const shadow = words[found + FOUND_SHADOW];
   if (!isTouchFar(node, bucket, shadow)) return false;
   const isRead =
-    fetchParts(node, device, words[found + FOUND_GRANULE], from, end) &&
+    fetchParts(node, device, words[found + FOUND_GRANULE], end) &&
     node.kernel.readParts(readBlock | 0, generationAt, generation, node.ioByte | 0, from, end, target) === 1;
   if (isRead) noteTouch(node, slot, bucket, shadow);
   else ahead.guessed = slot; // not guessed again at once

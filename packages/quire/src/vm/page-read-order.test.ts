@@ -95,7 +95,7 @@ class Scene {
 
   read(page: number): number {
     const { reader } = this;
-    return this.traced.readPage(reader.readBlock, this.entryAt(page) << 2, 0, PIECE, ageBucket(reader));
+    return this.traced.readPage(reader.readBlock, 0, 0, this.entryAt(page) << 2, 0, PIECE, ageBucket(reader));
   }
 }
 
