@@ -5,15 +5,15 @@ import { decompressPartial } from './lz4-decompress';
 /**
  * The usual reads of a region's page, whole, in one call (src/vm/page-read.ts): of a page in its frame, of one that is swapped
  * and in a frame, and of one that is an LZ4 object of its own; of one on file in two, with the device read in between.
- * Everything else is READ_OTHERWISE, with nothing changed, and left to the general way (RegionSpace.openRead), whose protocol
- * this is, load by load:
+ * Everything else is READ_OTHERWISE, with nothing changed but perhaps a frame's touch mark, which is a hint, and left to the
+ * general way (RegionSpace.openRead), whose protocol this is, load by load:
  *
  *   any           state · generation · one of the below · generation again
  *   in a frame    entry · frame version · entry again · bytes · version again
  *   swapped       entry · slot's sequence · entry again · slot's word · …
  *   … a frame     version · word again · sequence again · bytes · version again
  *   … an object   object · sequence again
- *   … on file     READ_ON_FILE; the caller reads the device · readParts: check · sequence again · bytes
+ *   … on file     READ_ON_FILE; the caller reads the device · readParts: check · bytes · sequence again
  *
  * State and generation are words of node 0. In an instance of several nodes the caller looks at them, before and after.
  *
