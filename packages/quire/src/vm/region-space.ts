@@ -148,8 +148,7 @@ export class RegionSpace implements PageSpace {
     if (isOnFile) {
       if (this.isInOrder(node, n, entryAt)) return false;
       const place = isHere ? (target.byteOffset + to) | 0 : placeOfRead(node, inPage);
-      const { device } = this.memory;
-      if (!readOnFile(node, device, generationAt, generation, inPage, end, bucket, place)) return false;
+      if (!readOnFile(node, this.memory.device, generationAt, generation, inPage, end, bucket, place)) return false;
     }
     // After the bytes: an unchanged generation means that the leaf was alive all the while.
     if (!isAlone && !this.isCurrent(generation)) return false;
