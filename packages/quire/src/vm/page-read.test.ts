@@ -273,7 +273,6 @@ describe('readPage over memory that makes no sense', () => {
       const entryAt = placeOutside(random, node.frames * 1024, node.readBlock / 4);
       const entry = random.below(2) === 0 ? pteFromSlot(random.below(1 << 12) as SlotIndex) : hostileWord(node, random);
       node.words[entryAt] = entry;
-      node.words.set(block, node.readBlock / 4); // where the entry may have been put
       const before = Buffer.from(node.bytes);
       const from = random.below(PAGE_BYTES);
       const how = readEntry(node, entryAt, from, from + 1 + random.below(PAGE_BYTES - from));
