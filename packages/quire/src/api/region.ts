@@ -43,7 +43,8 @@ export interface RegionOwner {
  *
  * Every method throws ERR_QUIRE_INVALID_ARG (wrong type, negative, NaN), ERR_QUIRE_RANGE (beyond the end),
  * ERR_QUIRE_CLOSED, ERR_QUIRE_FAILED (an invariant broke earlier). Those that read may throw ERR_QUIRE_IO or
- * ERR_QUIRE_CORRUPT for a page that the file tier cannot give back; those that store, ERR_QUIRE_SWAP_FULL.
+ * ERR_QUIRE_CORRUPT for a page that the file tier cannot give back; what the target of a read holds then is not defined. Those
+ * that store may throw ERR_QUIRE_SWAP_FULL.
  */
 export class Region implements Disposable {
   readonly name: string;

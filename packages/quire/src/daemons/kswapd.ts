@@ -8,13 +8,22 @@
  */
 import * as L from '../arena/layout.ts';
 import { C } from '../base/counters.ts';
-import { freeDetachedSome, hasDetached, isSomebodyDetaching } from '../swap/detached-leaves.ts';
+import { detachedState, freeDetachedSome, hasDetached, isSomebodyDetaching } from '../swap/detached-leaves.ts';
 import type { Reclaimer } from '../swap/reclaimer.ts';
 import type { Daemon } from './daemon.ts';
+
+/**
+ * So often it finds somebody at work on the leaves, and nothing done, before it does not believe that any more: a thread that died
+ * there where nobody can tell, or one that is stopped. Asleep, it looks ten times a second.
+ */
+const LOOKS_MAX = 16;
 
 export class Kswapd implements Daemon {
   readonly name = 'kswapd';
   private readonly reclaimer: Reclaimer;
+  /** As it was at the last look, and looks since it changed. */
+  private leaves = -1;
+  private looks = 0;
 
   constructor(reclaimer: Reclaimer) {
     this.reclaimer = reclaimer;
@@ -23,7 +32,7 @@ export class Kswapd implements Daemon {
   step(): boolean {
     const { node } = this.reclaimer;
     const { words } = node;
-    if (hasDetached(node) && !isSomebodyDetaching(node) && freeDetachedSome(node)) return true;
+    if (hasDetached(node) && this.freeLeaves()) return true;
     if (Atomics.load(words, L.H_KSWAPD_WAKE) === 0) return false;
     if (words[L.H_FREE_FRAMES] + words[L.H_INFLIGHT] >= words[L.H_WMARK_HIGH] + words[L.H_WMARK_BOOST]) {
       Atomics.store(words, L.H_KSWAPD_WAKE, 0);
@@ -31,5 +40,18 @@ export class Kswapd implements Daemon {
     }
     node.counters[C.pageoutrun]++;
     return this.reclaimer.round(true, false);
+  }
+
+  private freeLeaves(): boolean {
+    const { node } = this.reclaimer;
+    if (!isSomebodyDetaching(node)) {
+      this.looks = 0;
+      return freeDetachedSome(node);
+    }
+    const leaves = detachedState(node);
+    this.looks = leaves === this.leaves ? this.looks + 1 : 0;
+    const isFreed = this.looks >= LOOKS_MAX && freeDetachedSome(node);
+    this.leaves = detachedState(node); // what it freed itself is no sign of life
+    return isFreed;
   }
 }

@@ -55,7 +55,7 @@ export class BucketSplit {
     const { control, index, locks } = this.core;
     const buckets = index.buckets;
     const isTooFull = Atomics.load(control, COUNT) >>> 0 > buckets * LOAD && buckets < index.bucketsMax;
-    return isTooFull && !locks.isStripeLost(sourceOf(buckets) & 63);
+    return isTooFull && !locks.isStripeLost(sourceOf(buckets) & 63) && !locks.isAllocatorLost();
   }
 
   private splitNext(buckets: number): void {

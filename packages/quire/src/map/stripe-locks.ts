@@ -146,6 +146,11 @@ export class StripeLocks {
     return this.isLost(STRIPE_LOCK + stripe);
   }
 
+  /** Its holder died: nothing can be stored any more. */
+  isAllocatorLost(): boolean {
+    return this.isLost(ALLOCATOR_LOCK);
+  }
+
   private isLost(word: number): boolean {
     return (Atomics.load(this.control, word) & 0x7fff_ffff) === LOST;
   }

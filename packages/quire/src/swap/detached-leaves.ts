@@ -107,6 +107,14 @@ export function isSomebodyDetaching(node: Node): boolean {
   return false;
 }
 
+/** Where the ring and its cursor are: a number that is another one after every leaf detached and every batch freed. */
+export function detachedState(node: Node): number {
+  const { words } = node;
+  return (
+    (words[L.H_DETACHED_HEAD] * (L.DETACHED_MAX + 1) + words[L.H_DETACHED]) * CHUNK_PAGES + words[L.H_DETACHED_PAGE]
+  );
+}
+
 const result = createUnmapResult();
 
 /**
@@ -129,17 +137,20 @@ export function freeDetachedLeaf(node: Node, group = NO_GROUP): boolean {
   return batches > 0;
 }
 
-/** Frees all that waits, but for pages that somebody pins at this moment. True when anything was freed. */
+/**
+ * Frees all that waits, but for pages that somebody pins at this moment, and what is detached meanwhile: others may detach
+ * faster than one frees. True when anything was freed.
+ */
 export function freeDetached(nodes: readonly Node[]): boolean {
   if (!nodes.some(hasDetached)) return false;
   let isAnyFreed = false;
   beginDetaching(nodes[0]);
   for (const node of nodes) {
-    // A leaf that cannot go now lets those behind it pass.
-    for (let held = 0; hasDetached(node) && held <= node.words[L.H_DETACHED]; ) {
-      const isFreed = freeDetachedSome(node);
-      held = isFreed ? 0 : held + 1;
-      isAnyFreed ||= isFreed;
+    // A leaf that cannot go now lets those behind it pass, and is behind them then.
+    for (let left = Atomics.load(node.words, L.H_DETACHED); left > 0 && hasDetached(node); ) {
+      const head = Atomics.load(node.words, L.H_DETACHED_HEAD);
+      if (freeDetachedSome(node)) isAnyFreed = true;
+      left -= (Atomics.load(node.words, L.H_DETACHED_HEAD) - head + L.DETACHED_MAX) % L.DETACHED_MAX;
     }
   }
   endDetaching(nodes);

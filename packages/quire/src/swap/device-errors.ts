@@ -57,10 +57,11 @@ export function deviceErrors(home: Int32Array, device: number): DeviceErrors {
 /** ERR_QUIRE_SWAP_FULL; when that is because a file takes no more, it names the file, and its cause is the system's error. */
 export function swapFull(home: Int32Array): QuireError {
   const text = 'the budget and every swap tier are full';
-  const failing = devicesInUse(home).filter((device) => Atomics.load(home, deviceAt(device) + L.V_ERRNO) !== 0);
+  const failing = devicesInUse(home)
+    .map((device) => ({ name: tierName(home, device), errno: Atomics.load(home, deviceAt(device) + L.V_ERRNO) }))
+    .filter(({ errno }) => errno !== 0);
   if (failing.length === 0) return new QuireError('ERR_QUIRE_SWAP_FULL', text);
-  const errnos = failing.map((device) => home[deviceAt(device) + L.V_ERRNO]);
-  const reasons = failing.map((device, i) => `${tierName(home, device)}: ${errorName(errnos[i])}`).join(', ');
-  const cause = systemError(errnos[0], 'write', `${tierName(home, failing[0])} could not be written`);
+  const reasons = failing.map(({ name, errno }) => `${name}: ${errorName(errno)}`).join(', ');
+  const cause = systemError(failing[0].errno, 'write', `${failing[0].name} could not be written`);
   return new QuireError('ERR_QUIRE_SWAP_FULL', `${text} (${reasons})`, { cause });
 }

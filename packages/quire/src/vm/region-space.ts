@@ -122,7 +122,7 @@ export class RegionSpace implements PageSpace {
     return target.buffer === this.nodes[n].bytes.buffer ? target.byteOffset + to : -1;
   }
 
-  /** The usual cases of `readInPage`. False: nothing was done. */
+  /** The usual cases of `readInPage`. False: to be read in the general way, which writes over what this left in `target`. */
   private readAtOnce(offset: number, inPage: number, length: number, target: Uint8Array, to: number): boolean {
     const isAlone = this.nodeCount === 1;
     if (this.isClosed) return false;

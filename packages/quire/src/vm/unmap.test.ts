@@ -235,6 +235,26 @@ describe('a page of a detached leaf', () => {
     assert.equal(gauge(L.H_REGION_PAGES) + gauge(L.H_SAME_SLOTS) + gauge(L.H_INFLIGHT), 0);
   });
 
+  it('that is detached while others are freed is left to whoever comes next', () => {
+    const space = start();
+    write(space, 0, 4 * CHUNK_PAGES);
+    space.discard(0, CHUNK_BYTES);
+    const { node } = instance;
+    const lock = node.lock.bind(node);
+    let chunk = 1;
+    const other = instance.join();
+    node.lock = () => {
+      if (chunk < 4 && gauge(L.H_DETACHED) === 1) assert.ok(detachLeaf(other.nodes[0], space.region, chunk++));
+      lock();
+    };
+    assert.ok(freeDetached(instance.nodes));
+    node.lock = lock;
+    assert.equal(gauge(L.H_DETACHED), 1, 'one came, and one went');
+    endDetaching(other.nodes);
+    assert.ok(freeDetached(instance.nodes));
+    assert.equal(gauge(L.H_DETACHED), 0);
+  });
+
   it('that a clone shares stays the clone’s', () => {
     const space = start();
     write(space, 0, CHUNK_PAGES);
@@ -364,6 +384,18 @@ describe('kswapd', () => {
     endDetaching(nodes);
     assert.equal(gauge(L.H_EVENTS), events + 1, 'once');
     assert.ok(kswapd.step());
+  });
+
+  it('does not wait for ever for a thread that nobody can tell to be dead', () => {
+    const space = start();
+    write(space, 0, 3 * CHUNK_PAGES);
+    const kswapd = new Kswapd(instance.memory.reclaimers[0]);
+    const nodes = inDiscard(space);
+    let looks = 0;
+    while (!kswapd.step()) if (++looks === 10) assert.ok(detachLeaf(nodes[0], space.region, 2), 'it lives');
+    assert.equal(looks, 10 + 16);
+    while (gauge(L.H_DETACHED) > 0) assert.ok(kswapd.step(), 'and then all of it');
+    assert.equal(gauge(L.H_REGION_PAGES), 0);
   });
 
   it('goes on when a thread that died in a discard is buried', () => {
