@@ -68,7 +68,7 @@ describe('as on ARM64', () => {
     'map/page-map.threads.test.js',
   ]) {
     it(`${file} passes`, () => {
-      const { status, text } = runOnArm64([pathOf(file)]);
+      const { status, text } = runOnArm64(['--test-reporter=tap', pathOf(file)]);
       assert.equal(status, 0, text);
       assert.match(text, /^# fail 0$/m);
       assert.match(text, /^# pass [1-9]/m);
