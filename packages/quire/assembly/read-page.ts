@@ -151,13 +151,26 @@ function readResident(
 ): i32 {
   const pfn = entry >>> 2;
   if (pfn >= block.frames || end - from > RESIDENT_MAX) return READ_OTHERWISE;
-  const versionAt = block.versions + (pfn << 2);
-  const touchAt = block.touches + (pfn << 2);
-  const version = atomic.load<u32>(versionAt);
+  const version = atomic.load<u32>(block.versions + (pfn << 2));
   if (atomic.load<u32>(entryAt) != entry) return READ_OTHERWISE;
+  return copyFrame(block, generationAt, generation, pfn, version, from, end);
+}
+
+/** Of a frame that was the page's when it had this version. */
+@inline
+function copyFrame(
+  block: ReadBlock,
+  generationAt: usize,
+  generation: u32,
+  pfn: u32,
+  version: u32,
+  from: u32,
+  end: u32,
+): i32 {
+  const touchAt = block.touches + (pfn << 2);
   copy(block.target + from, (<usize>pfn << PAGE_SHIFT) + from, end - from);
   if (load<u32>(touchAt) == 0) store<u32>(touchAt, 1);
-  if (closing(block, versionAt) != version) return READ_OTHERWISE;
+  if (closing(block, block.versions + (pfn << 2)) != version) return READ_OTHERWISE;
   return isCurrent(generationAt, generation) ? READ_RESIDENT : READ_OTHERWISE;
 }
 
@@ -209,14 +222,9 @@ function readStorageFrame(
 ): i32 {
   const pfn = word >>> 3;
   if (pfn >= block.frames || end - from > RESIDENT_MAX) return READ_OTHERWISE;
-  const versionAt = block.versions + (pfn << 2);
-  const touchAt = block.touches + (pfn << 2);
-  const version = atomic.load<u32>(versionAt);
+  const version = atomic.load<u32>(block.versions + (pfn << 2));
   if ((slotWord(block, slot) & SLOT_MASK) != word || atomic.load<u32>(sequenceAt) != sequence) return READ_OTHERWISE;
-  copy(block.target + from, (<usize>pfn << PAGE_SHIFT) + from, end - from);
-  if (load<u32>(touchAt) == 0) store<u32>(touchAt, 1);
-  if (closing(block, versionAt) != version) return READ_OTHERWISE;
-  return isCurrent(generationAt, generation) ? READ_RESIDENT : READ_OTHERWISE;
+  return copyFrame(block, generationAt, generation, pfn, version, from, end);
 }
 
 @inline

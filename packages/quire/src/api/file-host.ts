@@ -48,7 +48,6 @@ export class FileHost implements FileOwner {
     return this.adopt(request, fd, name, checkOpen);
   }
 
-  /** Takes the descriptor over, also when it throws. */
   /** An open that failed may have found the file's writer dead, and was its only user then: the next one finds it anew. */
   private forgetLost(): void {
     try {
@@ -58,6 +57,7 @@ export class FileHost implements FileOwner {
     }
   }
 
+  /** Takes the descriptor over, also when it throws. */
   private async adopt(request: OpenRequest, fd: number, name: string, checkOpen: () => void): Promise<QuireFile> {
     const { memory } = this;
     const { access, shown, group } = request;

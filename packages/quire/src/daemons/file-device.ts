@@ -36,8 +36,13 @@ export class FileDevice implements Device {
     const fd = takeDescriptor(this.home, device);
     if (fd < 0) return 0;
     try {
-      const got = readSync(fd, target, start, length, position);
-      return got === length ? got : got + readRest(fd, target, start + got, length - got, position + got);
+      let got = 0;
+      while (got < length) {
+        const n = readSync(fd, target, start + got, length - got, position + got);
+        if (n === 0) break; // end of the file
+        got += n;
+      }
+      return got;
     } finally {
       giveDescriptor(this.home, device);
     }
@@ -90,17 +95,6 @@ export class FileDevice implements Device {
       giveDescriptor(this.home, device);
     }
   }
-}
-
-/** Behind a read that came short: more of it, or nothing at the end of the file. */
-function readRest(fd: number, target: Uint8Array, start: number, length: number, position: number): number {
-  let got = 0;
-  while (got < length) {
-    const n = readSync(fd, target, start + got, length - got, position + got);
-    if (n === 0) break;
-    got += n;
-  }
-  return got;
 }
 
 /** The device's descriptor, announced as in use; −1 when the device is gone (nothing to give back then). */

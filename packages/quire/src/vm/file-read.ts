@@ -68,9 +68,9 @@ export function readFromFile(
     return READ_WAIT;
   }
   ahead.fetched.slot = -1;
-  const isLikelyRaw = ahead.rawScore >= RAW_SCORE_LIKELY && wanted - from <= PARTS_MAX * RAW_PART_BYTES;
   const mayGuess = !wantsWhole && guessed !== slot;
-  if (isLikelyRaw && mayGuess && readParts(node, device, slot, granule, target, from, wanted)) return READ_OK;
+  if (mayGuess && isLikelyParts(node, from, wanted) && readParts(node, device, slot, granule, target, from, wanted))
+    return READ_OK;
   return readWhole(node, device, slot, granule, target, wanted);
 }
 
@@ -116,8 +116,7 @@ export function readOnFile(
   target: number,
 ): boolean {
   const { ahead, words, readBlock } = node;
-  if (device === undefined || ahead.noWait || ahead.rawScore < RAW_SCORE_LIKELY) return false;
-  if (end - from > PARTS_MAX * RAW_PART_BYTES) return false;
+  if (device === undefined || ahead.noWait || !isLikelyParts(node, from, end)) return false;
   const found = readBlock >>> 2;
   const slot = words[found + FOUND_SLOT];
   if (ahead.fetched.slot === slot || isAhead(node, slot)) return false;
@@ -145,6 +144,11 @@ function readWhole(node: Node, device: Device, slot: number, granule: number, ta
   }
   countFileRead(node, got);
   return decodeIo(node, slot, got, target, wanted);
+}
+
+/** Bytes `from` to `end` are few, and the page is likely to be raw. */
+function isLikelyParts(node: Node, from: number, end: number): boolean {
+  return node.ahead.rawScore >= RAW_SCORE_LIKELY && end - from <= PARTS_MAX * RAW_PART_BYTES;
 }
 
 /** The object and nothing behind it, which may be what cannot be read. −1 when the object cannot either. */
